@@ -1,0 +1,34 @@
+/** The public `millrace` API: all that a plugin imports. */
+export { z } from 'zod'
+export { defineConfig, type ConfigInput } from '../config/define.ts'
+export { duration, rate, ratio, size } from '../config/units.ts'
+export { errorTable, type ErrorCode, MillraceError } from '../host/errors.ts'
+export type { Algorithm, Backend, BackendView, Member, PickRequest } from './algorithm.ts'
+export type { BreakerGate, BreakerState, CircuitBreaker, Outcome } from './circuit-breaker.ts'
+export type {
+  BodyTransform,
+  ExchangeOutcome,
+  Filter,
+  FilterExchange,
+  HeaderFields,
+  OwnResponse,
+  RequestView,
+  ResponseView,
+} from './filter.ts'
+export type { BackendTls, HealthContext, HealthResult, HealthSource, HealthTarget } from './health-source.ts'
+export {
+  type AnyPlugin,
+  type Clock,
+  type Counter,
+  definePlugin,
+  type Gauge,
+  type Log,
+  type Metrics,
+  type PluginContext,
+  type PluginDefinition,
+  type PluginKind,
+  type PluginKinds,
+  type ThreadContext,
+  threadKinds,
+  type Timer,
+} from './plugin.ts'
