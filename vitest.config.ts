@@ -1,0 +1,52 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+/** Tests that hold real sockets, threads or child processes: one file at a time, so that none starves on two cores. */
+const heavy = [
+  'test/wire/**/*.test.ts',
+  'test/integration/**/*.test.ts',
+  'test/threads/**/*.test.ts',
+  'test/corpora/**/*.test.ts',
+  'test/fuzz/**/*.test.ts',
+  'test/bench/**/*.test.ts',
+  'test/cli/**/*.test.ts',
+  'test/examples/**/*.test.ts',
+  'test/packaging/**/*.test.ts',
+]
+
+const alias = [
+  // What the plugin host's hook does at run time: `millrace` is the running core, and so are its sub-paths.
+  { find: /^millrace$/, replacement: fileURLToPath(new URL('./core/contracts/index.ts', import.meta.url)) },
+]
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    reporters: ['default'],
+    projects: [
+      {
+        resolve: { alias },
+        test: {
+          name: 'light',
+          include: ['test/**/*.test.ts'],
+          exclude: heavy,
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'heavy',
+          include: heavy,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+})
