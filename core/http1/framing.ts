@@ -1,0 +1,69 @@
+/** How long a message is (RFC 9112 §6), decided once and strictly: what two parsers could read in two ways is refused. */
+import type { ErrorCode } from '../host/errors.ts'
+import { field } from './fields.ts'
+import { type MessageHead, stride } from './head.ts'
+
+/** Digits only, at most 2^53 − 1; -1 for anything else. */
+function parseLength(value: string): number {
+  if (value.length === 0 || value.length > 16) return -1
+  let length = 0
+  for (let i = 0; i < value.length; i++) {
+    const digit = value.charCodeAt(i) - 48
+    if (digit < 0 || digit > 9) return -1
+    length = length * 10 + digit
+  }
+  return length <= Number.MAX_SAFE_INTEGER ? length : -1
+}
+
+/** True when a known field occurs more than once. */
+export function isRepeated(head: MessageHead, id: number): boolean {
+  for (let i = head.first[id] + 1; i < head.count; i++) if (head.ids[i] === id) return true
+  return false
+}
+
+function refuse(head: MessageHead, error: ErrorCode, reason: string): false {
+  head.error = error
+  head.reason = reason
+  return false
+}
+
+const tokenList = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+([ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+)*$/
+
+/** A coding list that is well-formed but not ours (501), against one that only looks like chunked (400). */
+function transferError(value: string): ErrorCode {
+  if (!tokenList.test(value)) return 'MR_BAD_REQUEST'
+  const codings = value.toLowerCase().split(/[ \t]*,[ \t]*/)
+  const chunked = codings.indexOf('chunked')
+  return chunked >= 0 && chunked < codings.length - 1 ? 'MR_BAD_REQUEST' : 'MR_NOT_IMPLEMENTED'
+}
+
+/**
+ * HOT Sets `contentLength` and `chunked` of a complete head. False: refused, `error` and `reason` say why.
+ * Both fields at once are refused rather than repaired (RFC 9112 §6.3 rule 3 allows either).
+ */
+export function readFraming(head: MessageHead): boolean {
+  const framing = head.seen & ((1 << field.contentLength) | (1 << field.transferEncoding))
+  if (framing === 0) return true
+  if (head.has(field.transferEncoding)) {
+    if (head.has(field.contentLength)) return refuse(head, 'MR_BAD_REQUEST', 'Content-Length beside Transfer-Encoding')
+    if (head.minor === 0) return refuse(head, 'MR_BAD_REQUEST', 'Transfer-Encoding in HTTP/1.0')
+    if (isRepeated(head, field.transferEncoding)) return refuse(head, 'MR_BAD_REQUEST', 'Transfer-Encoding more than once')
+    const value = head.value(head.first[field.transferEncoding])
+    if (value !== 'chunked' && value.toLowerCase() !== 'chunked') {
+      return refuse(head, transferError(value), 'Transfer-Encoding is not the single value chunked')
+    }
+    head.chunked = true
+    return true
+  }
+  if (isRepeated(head, field.contentLength)) return refuse(head, 'MR_BAD_REQUEST', 'Content-Length more than once')
+  const i = head.first[field.contentLength] * stride
+  const length = parseLength(head.text.slice(head.at[i + 2], head.at[i + 3]))
+  if (length < 0) return refuse(head, 'MR_BAD_REQUEST', 'Content-Length is not a number from 0 to 2^53-1')
+  head.contentLength = length
+  return true
+}
+
+/** RFC 9110 §6.4.1: answers that have no body whatever their fields say. */
+export function isBodyless(method: string, status: number): boolean {
+  return status === 204 || status === 304 || status < 200 || method === 'HEAD'
+}
