@@ -30,6 +30,7 @@ export const errorTable = {
   // start and threads
   MR_NODE_VERSION: { text: 'Node.js is too old' },
   MR_LISTEN: { text: 'A listener cannot be opened' },
+  MR_TLS: { text: 'A certificate or its key cannot be used' },
   MR_THREAD: { text: 'A data thread died' },
   // answers of our own
   MR_BAD_REQUEST: { text: 'The request is malformed', status: 400 },
