@@ -1,0 +1,8 @@
+/** `npm start` and `npm run millrace -- <verb>`: installs what is missing, then runs the command on Node 24. */
+import path from 'node:path'
+import { root, runToTheEnd, setUp } from './setup.mjs'
+
+const node = setUp()
+// The terminal, npm and this script each pass a Ctrl-C on; the variable tells the command to take them for one.
+const env = { ...process.env, MILLRACE_SIGNALS: 'doubled' }
+runToTheEnd(node, [path.join(root, 'cli', 'bin.js'), ...process.argv.slice(2)], env)
