@@ -130,7 +130,9 @@ export interface ListenerConfig {
   /** Expects a PROXY protocol v1 or v2 header on each connection. */
   readonly proxyProtocol: boolean
   /** First certificate is the default. */
-  readonly tls: { readonly certificates: readonly CertificateConfig[]; readonly minVersion: 'TLSv1.2' | 'TLSv1.3' } | undefined
+  readonly tls:
+    | { readonly certificates: readonly CertificateConfig[]; readonly minVersion: 'TLSv1.2' | 'TLSv1.3' }
+    | undefined
   /** True when the listener has routes of its own and ignores the shared ones. */
   readonly ownRoutes: boolean
 }
@@ -160,7 +162,12 @@ export interface DrainConfig {
 /** The half that is fixed at start; a reload that changes it is told that it needs a restart. */
 export interface Bootstrap {
   readonly fleet: string
-  readonly node: { readonly id: string; readonly threads: number; readonly data: string; readonly advertise: string }
+  readonly node: {
+    readonly id: string
+    readonly threads: number
+    readonly data: string
+    readonly advertise: string
+  }
   /** undefined: no admin listener. */
   readonly admin: { readonly host: string; readonly port: number } | undefined
   readonly probing: 'self' | 'orchestrator'

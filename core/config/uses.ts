@@ -1,0 +1,96 @@
+/** A plugin in the config: `name` or `{ use: name, …options }`. Slot keys belong to the core; what is left are the
+ * plugin's own options, which stay raw here and are parsed by the plugin's schema. */
+import { z } from 'zod'
+import type { PluginKind } from '../contracts/plugin.ts'
+import type { Fault } from './addresses.ts'
+import { positiveDuration } from './units.ts'
+
+/** A string that is parsed; `hint` says what was expected when it is no string at all. */
+export function parsedText<T extends object>(hint: string, parse: (text: string) => T | Fault) {
+  return z.string({ error: hint }).transform((text, context): T => {
+    const result = parse(text)
+    if (!('fault' in result)) return result
+    context.addIssue({ code: 'custom', message: result.fault, params: { suggestion: result.suggestion } })
+    return z.NEVER
+  })
+}
+
+const useHint = 'expected the name of a plugin, or { use: name, …options }'
+
+/** Never a path or package: those stand under `plugins:` only, so that config from elsewhere cannot name code. */
+export const pluginName = z
+  .string({ error: useHint })
+  .regex(
+    /^[a-z][a-z0-9-]*$/,
+    'expected the name of a plugin (lower case, digits, hyphens); its file or package stands under `plugins:`',
+  )
+
+const switchedOff = z.literal(false)
+
+const healthObject = z.looseObject({
+  use: pluginName,
+  interval: positiveDuration.prefault('2s'),
+  timeout: positiveDuration.prefault('1s'),
+  rise: z.int().min(1).max(1000).default(2),
+  fall: z.int().min(1).max(1000).default(3),
+  initial: z.enum(['up', 'down']).default('up'),
+})
+
+const breakerObject = z.looseObject({
+  use: pluginName,
+  fallback: z.undefined({ error: '`fallback` is not available in this version' }).optional(),
+})
+
+const filterObject = z.looseObject({
+  use: pluginName,
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected a name: letters, digits, ".", "_", "-"')
+    .optional(),
+  failOpen: z.boolean().default(false),
+  deadline: positiveDuration.prefault('5s'),
+})
+
+/** Ids in the metadata name the definitions of the JSON Schema, which are refined with the loaded plugins' options. */
+export const algorithmUse = z
+  .union([pluginName, z.looseObject({ use: pluginName })], { error: useHint })
+  .meta({ id: 'algorithm' })
+export const breakerUse = z
+  .union([switchedOff, pluginName, breakerObject], { error: `${useHint}, or off` })
+  .meta({ id: 'circuit-breaker' })
+export const healthUse = z
+  .union([switchedOff, pluginName, healthObject], { error: `${useHint}, or off` })
+  .meta({ id: 'health-source' })
+export const filterUse = z.union([pluginName, filterObject], { error: useHint }).meta({ id: 'filter' })
+
+/** Keys of a use that belong to the core, per kind. */
+export const slotKeys: Readonly<Record<PluginKind, readonly string[]>> = {
+  algorithm: ['use'],
+  'circuit-breaker': ['use', 'fallback'],
+  'health-source': ['use', 'interval', 'timeout', 'rise', 'fall', 'initial'],
+  filter: ['use', 'id', 'failOpen', 'deadline'],
+}
+
+/** Slot values with their defaults, for a use that is written as a bare name too. */
+export const readHealth = (use: string | z.output<typeof healthObject>) =>
+  typeof use === 'string' ? healthObject.parse({ use }) : use
+export const readFilter = (use: string | z.output<typeof filterObject>) =>
+  typeof use === 'string' ? filterObject.parse({ use }) : use
+
+/** `off` and `false` switch a part off; YAML reads an unquoted `off` as a string. */
+export function isOff(use: unknown): boolean {
+  return use === false || use === 'off'
+}
+
+/** The options of a use: all but the slot keys of its kind. */
+export function optionsOf(kind: PluginKind, use: unknown): Record<string, unknown> {
+  if (typeof use !== 'object' || use === null) return {}
+  const slots = slotKeys[kind]
+  return Object.fromEntries(Object.entries(use).filter(([key]) => !slots.includes(key)))
+}
+
+/** The name of a use; undefined where it is malformed. */
+export function useName(use: unknown): string | undefined {
+  const name = typeof use === 'object' && use !== null && 'use' in use ? use.use : use
+  return typeof name === 'string' ? name : undefined
+}
