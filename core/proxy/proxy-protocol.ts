@@ -59,7 +59,7 @@ function parseLine(buffer: Buffer): ProxyHeader {
   if (end === -1) return incomplete
   if (end + 1 < buffer.length && buffer[end + 1] !== 10)
     return invalid('the PROXY line ends in a CR without LF')
-  const fields = buffer.latin1Slice(lineStart.length, end).split(' ')
+  const fields = buffer.toString('latin1', lineStart.length, end).split(' ')
   const family = fields[0]
   const length = end + 2
   if (family === 'UNKNOWN') {
@@ -71,7 +71,7 @@ function parseLine(buffer: Buffer): ProxyHeader {
   if (fields.length !== 5) return invalid('the PROXY line does not have two addresses and two ports')
   const isAddress = family === 'TCP4' ? isIPv4 : isIPv6
   // A zone index (`fe80::1%eth0`) means nothing on another host.
-  if (!isAddress(fields[1]) || !isAddress(fields[2]) || buffer.includes('%', 0, 'latin1', end)) {
+  if (!isAddress(fields[1]) || !isAddress(fields[2]) || fields[1].includes('%') || fields[2].includes('%')) {
     return invalid('the PROXY line has a malformed address')
   }
   const sourcePort = parsePort(fields[3])
