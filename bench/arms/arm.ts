@@ -1,0 +1,81 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Processes, Started } from './processes.ts'
+import { freePort, waitUntilReady } from './ready.ts'
+
+/** What an arm is started with. */
+export interface ArmContext {
+  readonly processes: Processes
+  readonly random: () => number
+  /** Temporary; configs, pid files and logs go here. */
+  readonly directory: string
+  readonly backendPort: number
+  /** CPU list the whole process tree is pinned to. */
+  readonly cores: string
+  /** Millrace only: data threads, requests in a row on one backend connection, command with `{config}`. */
+  readonly threads: number
+  readonly pipelining: number
+  readonly millraceCommand: readonly string[]
+}
+
+export interface RunningArm {
+  readonly started: Started
+  readonly port: number
+  /** Where /metrics is; undefined for the comparators. */
+  readonly adminPort: number | undefined
+}
+
+/** One proxy under test: a process tree that listens on a port of its own and forwards to the backend. */
+export interface Arm {
+  readonly name: string
+  readonly title: string
+  start(context: ArmContext): Promise<RunningArm>
+}
+
+/** Fills `@NAME@` in a committed config and writes it beside the pid files; gives the path. */
+export function writeConfig(
+  template: string,
+  values: Readonly<Record<string, string | number>>,
+  target: string,
+): string {
+  const text = readFileSync(new URL(template, import.meta.url), 'utf8').replaceAll(
+    /@([A-Z]+)@/g,
+    (_, name) => {
+      if (values[name] === undefined) throw new Error(`${template}: no value for @${name}@`)
+      return String(values[name])
+    },
+  )
+  writeFileSync(target, text)
+  return target
+}
+
+/** An arm that needs one port, and one config file when it has a template. */
+export function simpleArm(
+  name: string,
+  title: string,
+  command: (parts: { config: string; port: number; context: ArmContext }) => readonly string[],
+  template?: string,
+): Arm {
+  return {
+    name,
+    title,
+    async start(context) {
+      const port = await freePort(context.random)
+      const config = join(context.directory, `${name}-${port}.conf`)
+      if (template !== undefined) {
+        const values = {
+          PORT: port,
+          BACKEND: context.backendPort,
+          DIRECTORY: context.directory,
+          NAME: `${name}-${port}`,
+        }
+        writeConfig(template, values, config)
+      }
+      const started = context.processes.start(name, command({ config, port, context }), {
+        cores: context.cores,
+      })
+      await waitUntilReady(started, `http://127.0.0.1:${port}/64`)
+      return { started, port, adminPort: undefined }
+    },
+  }
+}

@@ -1,0 +1,32 @@
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { writeConfig } from './arm.ts'
+import type { Processes, Started } from './processes.ts'
+import { freePort, waitUntilReady } from './ready.ts'
+
+export interface Backend {
+  readonly started: Started
+  readonly port: number
+}
+
+/** An nginx of our own with its own prefix, pid file and port: what stands behind every arm. */
+export async function startBackend(
+  processes: Processes,
+  directory: string,
+  cores: string,
+  random: () => number,
+): Promise<Backend> {
+  // Its worker drops to another user when this runs as root: that user must be able to read the bodies.
+  chmodSync(directory, 0o755)
+  writeFileSync(join(directory, '64k'), Buffer.alloc(64 * 1024, 'a'), { mode: 0o644 })
+  writeFileSync(join(directory, '1m'), Buffer.alloc(1024 * 1024, 'b'), { mode: 0o644 })
+  const port = await freePort(random)
+  const name = `backend-${port}`
+  const values = { PORT: port, DIRECTORY: directory, NAME: name }
+  const config = writeConfig('./backend.conf', values, join(directory, `${name}.conf`))
+  const started = processes.start('backend', ['nginx', '-p', directory, '-e', 'stderr', '-c', config], {
+    cores,
+  })
+  await waitUntilReady(started, `http://127.0.0.1:${port}/64`)
+  return { started, port }
+}

@@ -1,0 +1,42 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Arm, type ArmContext, type RunningArm, writeConfig } from './arm.ts'
+import { freePort, waitUntilReady } from './ready.ts'
+
+export const repository = fileURLToPath(new URL('../..', import.meta.url))
+
+/** `{config}` stands for the generated file. */
+export const defaultMillraceCommand: readonly string[] = [
+  process.execPath,
+  join(repository, 'cli/bin.js'),
+  'lb',
+  '-c',
+  '{config}',
+]
+
+export const millrace: Arm = { name: 'millrace', title: 'Millrace', start }
+
+/** The same with 8 requests in a row on a backend connection: a service option, so an arm of its own. */
+export const millracePipelined: Arm = {
+  name: 'millrace-pipelined',
+  title: 'Millrace, pipelining: 8',
+  start: (context) => start({ ...context, pipelining: 8 }),
+}
+
+async function start(context: ArmContext): Promise<RunningArm> {
+  const port = await freePort(context.random)
+  const admin = await freePort(context.random)
+  const values = {
+    PORT: port,
+    ADMIN: admin,
+    BACKEND: context.backendPort,
+    THREADS: context.threads,
+    PIPELINING: context.pipelining,
+    DATA: join(context.directory, `millrace-${port}`),
+  }
+  const config = writeConfig('./millrace.yaml', values, join(context.directory, `millrace-${port}.yaml`))
+  const command = context.millraceCommand.map((part) => part.replace('{config}', config))
+  const started = context.processes.start('millrace', command, { cores: context.cores, cwd: repository })
+  await waitUntilReady(started, `http://127.0.0.1:${port}/64`)
+  return { started, port, adminPort: admin }
+}

@@ -1,0 +1,82 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { processTree } from '../stats/process-tree.ts'
+
+export interface StartOptions {
+  /** CPU list for taskset: `0`, `1`, `0,1`. */
+  readonly cores: string
+  readonly cwd?: string
+}
+
+/** A process that this run started and pinned; the only kind that it ever stops. */
+export interface Started {
+  readonly name: string
+  readonly pid: number
+  readonly exited: Promise<number | null>
+  /** The last lines it wrote, for messages. */
+  output(): string
+  /** SIGTERM, after five seconds SIGKILL to it and its children. */
+  stop(): Promise<void>
+}
+
+/** Every process of a run, so that all of them are gone when it ends, however it ends. */
+export class Processes {
+  readonly #directory: string
+  readonly #running = new Set<Started>()
+  #count = 0
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  start(name: string, command: readonly string[], options: StartOptions): Started {
+    const log = join(this.#directory, `${++this.#count}-${name}.log`)
+    const file = openSync(log, 'w')
+    // taskset replaces itself by the command: the pid is the command's.
+    const child = spawn('taskset', ['-c', options.cores, ...command], {
+      cwd: options.cwd ?? this.#directory,
+      stdio: ['ignore', file, file],
+    })
+    closeSync(file)
+    if (child.pid === undefined)
+      throw new Error(`${name}: cannot start ${command[0]} (is it and taskset installed?)`)
+    const exited = new Promise<number | null>((resolve) => {
+      child.once('exit', (code) => resolve(code))
+      child.once('error', () => resolve(null))
+    })
+    const started: Started = {
+      name,
+      pid: child.pid,
+      exited,
+      output: () => readFileSync(log, 'utf8').split('\n').slice(-15).join('\n').trim(),
+      stop: () => stopTree(child, exited),
+    }
+    this.#running.add(started)
+    exited.then(() => this.#running.delete(started))
+    return started
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#running].map((started) => started.stop()))
+  }
+}
+
+async function stopTree(child: ChildProcess, exited: Promise<number | null>): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const tree = processTree(child.pid)
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => {
+    for (const pid of tree) killQuietly(pid)
+  }, 5_000)
+  await exited
+  clearTimeout(timer)
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended by itself in the meantime: that is what was wanted.
+  }
+}

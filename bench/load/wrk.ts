@@ -1,0 +1,56 @@
+import { fileURLToPath } from 'node:url'
+import type { Processes } from '../arms/processes.ts'
+
+const script = fileURLToPath(new URL('./wrk.lua', import.meta.url))
+
+export interface WrkOptions {
+  readonly url: string
+  readonly seconds: number
+  readonly connections: number
+  readonly cores: string
+  readonly upload: boolean
+}
+
+export interface WrkResult {
+  /** Responses that arrived whole, whatever their status. */
+  readonly requests: number
+  readonly seconds: number
+  /** Closed-loop, so an indication only. Microseconds. */
+  readonly latency: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number }
+  /** Answers that were not 2xx or 3xx, and socket errors: must be none for a figure to count. */
+  readonly errors: number
+}
+
+/** Runs wrk with one thread; fails when it does not end in time or reports nothing. */
+export async function runWrk(processes: Processes, options: WrkOptions): Promise<WrkResult> {
+  const command = [
+    'wrk',
+    '-t1',
+    `-c${options.connections}`,
+    `-d${options.seconds}s`,
+    '--timeout',
+    '10s',
+    '-s',
+    script,
+  ]
+  const started = processes.start('wrk', [...command, options.url, '--', options.upload ? 'upload' : ''], {
+    cores: options.cores,
+  })
+  const timer = setTimeout(() => void started.stop(), (options.seconds + 15) * 1000)
+  await started.exited
+  clearTimeout(timer)
+  return parseWrk(started.output())
+}
+
+/** Reads the line that wrk.lua prints last. */
+export function parseWrk(output: string): WrkResult {
+  const line = output.split('\n').findLast((text) => text.startsWith('{"requests"'))
+  if (line === undefined) throw new Error(`wrk gave no result:\n${output}`)
+  const fields = JSON.parse(line) as Record<string, number>
+  return {
+    requests: fields.requests,
+    seconds: fields.microseconds / 1e6,
+    latency: { p50: fields.p50, p90: fields.p90, p99: fields.p99, max: fields.max },
+    errors: fields.connect + fields.read + fields.write + fields.timeout + fields.status,
+  }
+}
