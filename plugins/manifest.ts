@@ -1,0 +1,19 @@
+/** The built-in plugins. A list and nothing else: importing it starts nothing, and libraries load at first use. */
+import type { AnyPlugin } from 'millrace'
+import leastConnections from './algorithm/least-connections.ts'
+import maglev from './algorithm/maglev.ts'
+import powerOfTwoChoices from './algorithm/power-of-two-choices.ts'
+import random from './algorithm/random.ts'
+import ringHash from './algorithm/ring-hash.ts'
+import roundRobin from './algorithm/round-robin.ts'
+import weightedRoundRobin from './algorithm/weighted-round-robin.ts'
+
+export const builtins: readonly AnyPlugin[] = [
+  leastConnections,
+  maglev,
+  powerOfTwoChoices,
+  random,
+  ringHash,
+  roundRobin,
+  weightedRoundRobin,
+]
