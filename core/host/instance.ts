@@ -1,0 +1,102 @@
+/** One use of a plugin: from its options to its release. */
+import type { PluginContext, PluginDefinition, PluginKind, PluginKinds } from '../contracts/plugin.ts'
+import type { RawClock } from './clock.ts'
+import type { MillraceError } from './errors.ts'
+import { describeError, InstanceScope, LateError, within } from './instance-scope.ts'
+import { checkInstance } from './instance-shape.ts'
+import { parseOptions } from './options.ts'
+import type { LoadedPlugin } from './registry.ts'
+
+/** What an instance is made of; the host adds attribution, cancellation and release. */
+export type InstanceDeps<K extends PluginKind = PluginKind> = {
+  /** Unique name of the use, e.g. `service/api/algorithm`. */
+  readonly id: string
+  /** Where the use stands in the config, for errors. */
+  readonly path?: string
+  readonly clock: RawClock
+  random(): number
+  /** Lines get the fields kind, plugin and use. */
+  readonly log: PluginContext['log']
+  readonly metrics: PluginContext['metrics']
+  /** Told of every fault outside `create` and the hooks (timers, releases), after it was logged. */
+  onFault?(error: MillraceError): void
+} & Omit<PluginKinds[K]['context'], keyof PluginContext>
+
+export interface PluginInstance<K extends PluginKind = PluginKind> {
+  readonly instance: PluginKinds[K]['instance']
+  readonly id: string
+  readonly loaded: LoadedPlugin<K>
+  /**
+   * Hands new options to the running instance.
+   * @returns false when the plugin has no `reconfigure`: make a new instance
+   * @throws MR_PLUGIN_OPTIONS before the instance has seen anything, MR_PLUGIN_FAULT when `reconfigure` threw
+   */
+  reconfigure(options: unknown): boolean
+  /** Ends everything the instance was given. Idempotent; never rejects: faults are logged. */
+  stop(): Promise<void>
+}
+
+const createTimeoutMs = 10_000
+
+/**
+ * Makes one instance. When anything goes wrong, whatever was deferred has been released before the promise rejects.
+ *
+ * @param options raw, slot keys taken out
+ * @throws MR_PLUGIN_OPTIONS, MR_PLUGIN_CREATE, MR_PLUGIN_TIMEOUT (10 s), MR_PLUGIN_SHAPE
+ */
+export async function createInstance<K extends PluginKind>(
+  loaded: LoadedPlugin<K>,
+  kind: K,
+  options: unknown,
+  deps: InstanceDeps<K>,
+): Promise<PluginInstance<K>> {
+  const definition = loaded.definition as unknown as PluginDefinition<K>
+  const parsed = parseOptions(definition, options, deps.path)
+  const scope = new InstanceScope(kind, definition.name, deps)
+  const { path: _path, onFault: _onFault, ...given } = deps
+  const context = { ...given, ...scope.context } as unknown as PluginKinds[K]['context']
+  let instance: PluginKinds[K]['instance']
+  try {
+    instance = await within(deps.clock, createTimeoutMs, () => definition.create(context, parsed)).catch(
+      (error: unknown) => {
+        throw createError(scope, error)
+      },
+    )
+    checkInstance(kind, instance, (message) => scope.error('MR_PLUGIN_SHAPE', message, 'create'))
+  } catch (error) {
+    await scope.stop()
+    throw error
+  }
+  return {
+    instance,
+    id: deps.id,
+    loaded,
+    reconfigure: (next) => reconfigure(scope, definition, instance, next, deps.path),
+    stop: () => scope.stop(),
+  }
+}
+
+function createError(scope: InstanceScope, error: unknown): MillraceError {
+  if (error instanceof LateError) {
+    return scope.error('MR_PLUGIN_TIMEOUT', `did not finish in ${createTimeoutMs / 1000} s`, 'create')
+  }
+  return scope.error('MR_PLUGIN_CREATE', `threw: ${describeError(error)}`, 'create', error)
+}
+
+function reconfigure(
+  scope: InstanceScope,
+  definition: PluginDefinition,
+  instance: object,
+  options: unknown,
+  path: string | undefined,
+): boolean {
+  const target = instance as { reconfigure?(options: unknown): void }
+  if (!target.reconfigure) return false
+  const parsed = parseOptions(definition, options, path)
+  try {
+    target.reconfigure(parsed)
+  } catch (error) {
+    throw scope.error('MR_PLUGIN_FAULT', `threw: ${describeError(error)}`, 'reconfigure', error)
+  }
+  return true
+}
