@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+/** The command. Plain JavaScript that an old Node can read, so that it can be told that it is too old. */
+import { existsSync } from 'node:fs'
+
+const oldest = 24
+if (Number(process.versions.node.split('.')[0]) < oldest) {
+  const found = `${process.version} (${process.execPath})`
+  process.stderr.write(
+    `millrace: MR_NODE_VERSION Millrace needs Node.js ${oldest} or newer; this is ${found}\n`,
+  )
+  process.exit(2)
+}
+
+// A checkout runs the TypeScript itself; the published package holds JavaScript.
+const main = existsSync(new URL('./main.ts', import.meta.url)) ? './main.ts' : './main.js'
+import(main)
+  .then((module) => module.main(process.argv.slice(2)))
+  .then((status) => process.exit(status))
+  .catch((error) => {
+    const hint =
+      error.code === 'ERR_MODULE_NOT_FOUND' ? '\nAre its packages installed? In a checkout: npm ci' : ''
+    process.stderr.write(`millrace: ${error.stack}${hint}\n`)
+    process.exit(1)
+  })

@@ -1,0 +1,178 @@
+/** `millrace explain`: the effective config, the plugin tree, and which route a request takes. */
+import { stringify } from 'yaml'
+import type { LoadedConfig } from '../core/config/load.ts'
+import type { FilterUse, PluginUse, RouteConfig, ServiceConfig } from '../core/config/snapshot.ts'
+import { type PluginKind, threadKinds } from '../core/contracts/plugin.ts'
+import type { PluginRegistry } from '../core/host/registry.ts'
+import { Router } from '../core/proxy/router.ts'
+import { effectiveConfig } from './effective.ts'
+import { UsageError } from './failure.ts'
+import { findConfig, type Loaded, loadWithPlugins, tellWarnings } from './load.ts'
+import type { Verb } from './main.ts'
+import type { Terminal } from './terminal.ts'
+
+interface Tree {
+  readonly label: string
+  readonly children: readonly Tree[]
+}
+
+function treeLines({ label, children }: Tree, first = '', others = ''): string[] {
+  const below = children.flatMap((child, index) => {
+    const last = index === children.length - 1
+    return treeLines(child, `${others}${last ? '└─ ' : '├─ '}`, `${others}${last ? '   ' : '│  '}`)
+  })
+  return [first + label, ...below]
+}
+
+/** `filter request-id (built-in)`, and where it runs when that is not every data thread. */
+function useLabel(kind: PluginKind, { use }: PluginUse, registry: PluginRegistry): string {
+  const { source } = registry.find(kind, use)
+  const from = source === 'built-in' ? source : source.specifier
+  return `${kind} ${use} (${from}${threadKinds.includes(kind) ? '' : ', main thread'})`
+}
+
+function filterTrees(filters: readonly FilterUse[], registry: PluginRegistry): Tree[] {
+  return filters.map((filter) => {
+    const id = filter.id === filter.use ? '' : ` as ${filter.id}`
+    return { label: useLabel('filter', filter, registry) + id, children: [] }
+  })
+}
+
+function serviceTree(service: ServiceConfig, registry: PluginRegistry): Tree {
+  const parts: [PluginKind, PluginUse | undefined][] = [
+    ['algorithm', service.algorithm],
+    ['circuit-breaker', service.breaker],
+    ['health-source', service.health],
+  ]
+  const uses = parts.flatMap(([kind, use]) =>
+    use === undefined ? [] : [{ label: useLabel(kind, use, registry), children: [] }],
+  )
+  return { label: `service ${service.name}`, children: [...filterTrees(service.filters, registry), ...uses] }
+}
+
+/** Every use of a plugin, in the order in which a request meets them. */
+function pluginTree({ config, registry }: Loaded): string {
+  const { filters, routes, services } = config.snapshot
+  const withFilters = routes.filter((route) => route.filters.length > 0)
+  const tree: Tree = {
+    label: `${config.bootstrap.node.threads} data thread${config.bootstrap.node.threads === 1 ? '' : 's'}`,
+    children: [
+      ...filterTrees(filters, registry),
+      ...withFilters.map((route) => ({
+        label: `route ${route.name}`,
+        children: filterTrees(route.filters, registry),
+      })),
+      ...Object.values(services).map((service) => serviceTree(service, registry)),
+    ],
+  }
+  return treeLines(tree).join('\n')
+}
+
+interface RouteQuery {
+  readonly method: string
+  /** Lower case, without port. */
+  readonly host: string
+  /** As it stands in the URL: routes match what is sent, byte for byte. */
+  readonly path: string
+  readonly headers: ReadonlyMap<string, string>
+}
+
+const absoluteUrl = /^https?:\/\/(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]+)(?::\d+)?(\/[^?#]*)?/i
+
+function parseQuery(method: string, url: string, fields: readonly string[]): RouteQuery {
+  const pairs = fields.map((field): [string, string] => {
+    const colon = field.indexOf(':')
+    if (colon < 1) throw new UsageError(`expected a header as NAME:VALUE, not ${field}`)
+    return [field.slice(0, colon).trim().toLowerCase(), field.slice(colon + 1).trim()]
+  })
+  const headers = new Map(pairs)
+  const absolute = url.startsWith('/') ? `http://${headers.get('host') ?? 'localhost'}${url}` : url
+  const match = absoluteUrl.exec(absolute)
+  if (match === null) throw new UsageError(`expected a URL such as http://shop.example.com/api, not ${url}`)
+  return { method, host: match[1].toLowerCase(), path: match[2] ?? '/', headers }
+}
+
+function servicesLabel(route: RouteConfig): string {
+  if (route.services.length === 1) return route.services[0].service
+  const total = route.services.reduce((sum, { weight }) => sum + weight, 0)
+  return route.services
+    .map(({ service, weight }) => `${service} (${Number(((100 * weight) / total).toFixed(1))}%)`)
+    .join(', ')
+}
+
+const chain = (uses: readonly FilterUse[]): string[] => uses.map(({ id }) => id)
+
+function serviceLines(service: ServiceConfig, top: readonly string[]): string[] {
+  const filters = [...top, ...chain(service.filters)].join(' → ')
+  const breaker = service.breaker ? service.breaker.use : 'off'
+  const rows = [
+    `service   ${service.name}`,
+    `  filters    ${filters === '' ? 'none' : filters}`,
+    `  algorithm  ${service.algorithm.use}, breaker ${breaker}, health ${service.health?.use ?? 'off'}`,
+    ...service.backends.map(
+      ({ url, weight }) => `  backend    ${url}${weight === 1 ? '' : ` weight ${weight}`}`,
+    ),
+  ]
+  return rows
+}
+
+/** What happens to one request, for each listener that would accept it. */
+function explainRoute({ snapshot }: LoadedConfig, query: RouteQuery, only: string | undefined): string {
+  const listeners = snapshot.listeners.filter(({ name }) => only === undefined || name === only)
+  if (listeners.length === 0) {
+    const names = snapshot.listeners.map(({ name }) => name).join(', ')
+    throw new UsageError(`no listener is named ${only}; there are: ${names}`)
+  }
+  const own = snapshot.listeners.filter(({ ownRoutes }) => ownRoutes).map(({ name }) => name)
+  const router = new Router(snapshot.routes, own)
+  const { method, host, path, headers } = query
+  const read = (name: string): string | undefined => headers.get(name)
+  const blocks = listeners.map(({ name }) => {
+    const route = router.match(name, host, path, method, read)
+    const head = `listener  ${name}`
+    if (route === undefined) return `${head}\nroute     none: 404 MR_NO_ROUTE`
+    const services = route.services.map(({ service }) => snapshot.services[service])
+    const top = [...chain(snapshot.filters), ...chain(route.filters)]
+    const rest = services.flatMap((service) => serviceLines(service, top))
+    return [head, `route     ${route.name} → ${servicesLabel(route)}`, ...rest].join('\n')
+  })
+  return blocks.join('\n\n')
+}
+
+function explainAll(loaded: Loaded, terminal: Terminal): void {
+  terminal.out('# Effective config: the file with every default filled in')
+  terminal.out(stringify(effectiveConfig(loaded.config), { aliasDuplicateObjects: false }).trimEnd())
+  terminal.out('\n# Plugins, in the order in which a request meets them')
+  terminal.out(pluginTree(loaded).replaceAll(/^/gm, '# '))
+}
+
+export const explain: Verb = (program, { terminal }) =>
+  program
+    .command('explain [method] [url]')
+    .description('print the effective config and the plugin tree, or which route a request takes')
+    .option('-c, --config <file>', 'config file')
+    .option('-H, --header <name:value>', 'a header of the request; may be repeated', collect, [])
+    .option('-l, --listener <name>', 'only this listener')
+    .action(async (method: string | undefined, url: string | undefined, options: ExplainOptions) => {
+      const source = findConfig(terminal, options.config)
+      const query = readQuery(method, url, options)
+      const loaded = await loadWithPlugins(source, terminal.env)
+      tellWarnings(loaded.config, terminal)
+      if (query === undefined) explainAll(loaded, terminal)
+      else terminal.out(explainRoute(loaded.config, query, options.listener))
+    })
+
+interface ExplainOptions {
+  readonly config?: string
+  readonly header: readonly string[]
+  readonly listener?: string
+}
+
+const collect = (value: string, values: readonly string[]): readonly string[] => [...values, value]
+
+function readQuery(method: string | undefined, url: string | undefined, options: ExplainOptions) {
+  if (method === undefined) return undefined
+  if (url === undefined)
+    throw new UsageError('expected a method and a URL: explain GET http://shop.example.com/')
+  return parseQuery(method, url, options.header)
+}

@@ -1,0 +1,28 @@
+/** `millrace lb`: one LB server from a config file. */
+import { Option } from 'commander'
+import { systemClock } from '../core/host/clock.ts'
+import { findConfig } from './load.ts'
+import { createLog, type LogFormat, type LogLevel, logFormats, logLevels } from './log.ts'
+import { finishWith, type Verb } from './main.ts'
+import { listenerUrl, serve } from './serve.ts'
+
+interface LbOptions {
+  readonly config?: string
+  readonly log: LogFormat
+  readonly logLevel: LogLevel
+}
+
+export const lb: Verb = (program, { terminal, finish }) =>
+  program
+    .command('lb')
+    .description('run an LB server; SIGHUP or a changed file reloads, SIGTERM drains')
+    .option('-c, --config <file>', 'config file')
+    .addOption(new Option('--log <format>', 'log on standard error').choices(logFormats).default('json'))
+    .addOption(new Option('--log-level <level>').choices(logLevels).default('info'))
+    .action(async (options: LbOptions) => {
+      const { log: format, logLevel: level } = options
+      const log = createLog({ format, level, terminal, wall: systemClock.wall })
+      const source = findConfig(terminal, options.config)
+      const { env } = terminal
+      finish(await serve({ source, env, terminal, log, interactive: false, started: () => {} }))
+    })

@@ -1,0 +1,40 @@
+/** Reads a config file with its plugins loaded, so that their names and options are checked with it. */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { type ConfigSource, type LoadedConfig, loadConfig, readPluginSources } from '../core/config/load.ts'
+import { formatProblems } from '../core/config/problems.ts'
+import { loadPlugins } from '../core/host/loader.ts'
+import type { PluginRegistry } from '../core/host/registry.ts'
+import { builtins } from '../plugins/manifest.ts'
+import { UsageError } from './failure.ts'
+import type { Terminal } from './terminal.ts'
+
+export interface Loaded {
+  readonly config: LoadedConfig
+  readonly registry: PluginRegistry
+}
+
+/** @throws ConfigError, MillraceError */
+export async function loadWithPlugins(source: ConfigSource, env: Terminal['env']): Promise<Loaded> {
+  const registry = await loadPlugins(await readPluginSources(source, { env }), builtins)
+  const config = await loadConfig(source, { env, plugins: registry.catalog() })
+  return { config, registry }
+}
+
+/** Where a config is looked for when none is named. */
+const usualNames = ['millrace.yaml', 'millrace.yml', 'millrace.json', 'millrace.ts']
+
+/** The named config file, or the one that lies in the working directory. */
+export function findConfig(terminal: Terminal, ...named: (string | undefined)[]): { path: string } {
+  const given = named.filter((name) => name !== undefined)
+  if (given.length > 1) throw new UsageError('the config file is named twice')
+  const name = given[0] ?? usualNames.find((usual) => existsSync(path.resolve(terminal.directory, usual)))
+  if (name === undefined)
+    throw new UsageError(`no config file: name one with -c, or call it ${usualNames[0]}`)
+  return { path: path.resolve(terminal.directory, name) }
+}
+
+export function tellWarnings(config: LoadedConfig, terminal: Terminal): void {
+  if (config.warnings.length === 0) return
+  terminal.err(`${terminal.style('yellow', 'warning:')} ${formatProblems(config.warnings)}`)
+}

@@ -1,0 +1,60 @@
+/** Runs an LB server from its config file until the process is told to end: what `lb` and `up` have in common. */
+import type { ConfigSource } from '../core/config/load.ts'
+import type { Log } from '../core/contracts/plugin.ts'
+import { systemClock } from '../core/host/clock.ts'
+import { type LbServer, startLbServer } from '../core/threads/lb-server.ts'
+import { startReload } from '../core/threads/reload.ts'
+import { type EndSignal, onEndSignals } from './end-signals.ts'
+import { type Loaded, loadWithPlugins, tellWarnings } from './load.ts'
+import type { Terminal } from './terminal.ts'
+
+export interface ServeOptions {
+  readonly source: ConfigSource & { readonly path: string }
+  readonly env: Terminal['env']
+  readonly terminal: Terminal
+  readonly log: Log
+  /** A person watches: Ctrl-C ends without the delay of the drain. */
+  readonly interactive: boolean
+  started(server: LbServer, loaded: Loaded): void
+}
+
+/** Built-ins by module URL: threads import them themselves. The extension is this file's own. */
+const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
+const builtinsUrl = new URL(`../plugins/manifest${extension}`, import.meta.url)
+
+const signalNumbers: Readonly<Record<EndSignal, number>> = { SIGINT: 2, SIGTERM: 15 }
+
+/**
+ * @returns the exit status: 0 after an orderly end, 128 + the signal's number after an immediate one
+ * @throws ConfigError, MillraceError when it does not start
+ */
+export async function serve(options: ServeOptions): Promise<number> {
+  const { source, env, terminal, log } = options
+  const loaded = await loadWithPlugins(source, env)
+  tellWarnings(loaded.config, terminal)
+  const server = await startLbServer({ config: loaded.config, builtinsUrl, log })
+  const reload = startReload({ server, config: loaded.config, load: () => loadWithPlugins(source, env), log })
+  options.started(server, loaded)
+  try {
+    return await untilTheEnd(server, options)
+  } finally {
+    reload.stop()
+    await server.close()
+  }
+}
+
+function untilTheEnd(server: LbServer, { terminal, log, interactive }: ServeOptions): Promise<number> {
+  const doubled = terminal.env.MILLRACE_SIGNALS === 'doubled' || terminal.env.npm_lifecycle_event !== undefined
+  return new Promise((resolve, reject) => {
+    onEndSignals(process, systemClock, doubled, {
+      first(signal) {
+        log.info(`${signal}: draining; once more ends at once`)
+        server.drain({ skipDelay: interactive && signal === 'SIGINT' }).then(() => resolve(0), reject)
+      },
+      second(signal) {
+        log.warn(`${signal} again: ending at once`)
+        resolve(128 + signalNumbers[signal])
+      },
+    })
+  })
+}
