@@ -3,6 +3,7 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { domainToASCII } from 'node:url'
 
+/** Never a part of a parsed value. */
 export interface Fault {
   readonly fault: string
   readonly suggestion?: string

@@ -9,6 +9,9 @@ import { filterUse, parsedText } from './uses.ts'
 const nameHint = 'expected a name: letters, digits, ".", "_" and "-", at most 128'
 const name = z.string({ error: nameHint }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, nameHint)
 
+/** Top-level keys of later versions. */
+export const laterKeys: readonly string[] = ['fleetKey', 'store', 'sync']
+
 /** Accepted so that the message can say more than "unknown key". */
 const notYet = z
   .unknown()

@@ -6,13 +6,17 @@ import type { Fault } from './addresses.ts'
 import { positiveDuration } from './units.ts'
 
 /** A string that is parsed; `hint` says what was expected when it is no string at all. */
-export function parsedText<T extends object>(hint: string, parse: (text: string) => T | Fault) {
-  return z.string({ error: hint }).transform((text, context): T => {
+export function parsedText<T extends object>(hint: string, parse: (text: string) => T) {
+  return z.string({ error: hint }).transform((text, context): Exclude<T, Fault> => {
     const result = parse(text)
-    if (!('fault' in result)) return result
+    if (!isFault(result)) return result as Exclude<T, Fault>
     context.addIssue({ code: 'custom', message: result.fault, params: { suggestion: result.suggestion } })
     return z.NEVER
   })
+}
+
+function isFault(value: object): value is Fault {
+  return 'fault' in value
 }
 
 const useHint = 'expected the name of a plugin, or { use: name, …options }'

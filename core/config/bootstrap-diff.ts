@@ -1,0 +1,18 @@
+/** What a reload cannot change. */
+import { canonical } from './canonical.ts'
+import type { Bootstrap } from './snapshot.ts'
+
+/** Keys of the config whose change takes effect only after a restart, e.g. `node.threads`; empty: none changed.
+ * `plugins` is not among them: plugin code is loaded anew at a reload. */
+export function bootstrapChanges(old: Bootstrap, next: Bootstrap): string[] {
+  const pairs: readonly (readonly [key: string, old: unknown, next: unknown])[] = [
+    ['fleet', old.fleet, next.fleet],
+    ['node.id', old.node.id, next.node.id],
+    ['node.threads', old.node.threads, next.node.threads],
+    ['node.data', old.node.data, next.node.data],
+    ['node.advertise', old.node.advertise, next.node.advertise],
+    ['admin', old.admin, next.admin],
+    ['probing', old.probing, next.probing],
+  ]
+  return pairs.filter(([, before, after]) => canonical(before) !== canonical(after)).map(([key]) => key)
+}

@@ -1,0 +1,149 @@
+/** What the schema cannot see, because it spans several values: references, duplicates, plugin options. Works on the
+ * raw data and passes over what the schema refuses, so that one run reports everything. */
+import { closest } from '../host/did-you-mean.ts'
+import type { PluginCatalog } from './catalog.ts'
+import { checkRoutes } from './check-routes.ts'
+import { checkUse } from './check-uses.ts'
+import type { ConfigDocument } from './document.ts'
+import { type ConfigPath, renderPath } from './problems.ts'
+import { listenAddress } from './schema.ts'
+import { backendUrl } from './schema-service.ts'
+import { useName } from './uses.ts'
+
+export type Raw = Readonly<Record<string, unknown>>
+
+export function asMap(value: unknown): Raw {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : {}
+}
+
+export function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+export function runChecks(document: ConfigDocument, catalog: PluginCatalog | undefined): void {
+  const root = asMap(document.value)
+  const services = Object.entries(asMap(root.services))
+  const listeners = Object.entries(asMap(root.listeners))
+  const checkFilters = (list: unknown, path: ConfigPath) => checkFilterList(document, catalog, list, path)
+
+  checkAddresses(document, root)
+  checkFilters(root.filters, ['filters'])
+  const names = services.map(([name]) => name)
+  for (const [name, service] of services) checkService(document, catalog, asMap(service), ['services', name])
+  const routeLists: [list: readonly unknown[], path: ConfigPath][] = [[asList(root.routes), ['routes']]]
+  for (const [name, listener] of listeners)
+    routeLists.push([asList(asMap(listener).routes), ['listeners', name, 'routes']])
+  checkRoutes(document, routeLists)
+  for (const [list, path] of routeLists) {
+    list.forEach((route, index) => {
+      const at = [...path, index]
+      checkFilters(asMap(route).filters, [...at, 'filters'])
+      checkServiceNames(document, asMap(route).service, [...at, 'service'], names)
+    })
+  }
+}
+
+function checkAddresses(document: ConfigDocument, root: Raw): void {
+  const seen = new Map<string, string>()
+  const places = Object.keys(asMap(root.listeners)).map((name): [unknown, ConfigPath] => [
+    asMap(asMap(root.listeners)[name]).address,
+    ['listeners', name, 'address'],
+  ])
+  places.push([asMap(root.admin).address, ['admin', 'address']])
+  for (const [text, path] of places) {
+    const parsed = listenAddress.safeParse(text)
+    if (!parsed.success || (parsed.data.port === 0 && parsed.data.socketPath === '')) continue
+    const key = JSON.stringify(parsed.data)
+    const other = seen.get(key)
+    if (other === undefined) seen.set(key, renderPath(path))
+    else document.report({ code: 'MR_CONFIG_DUPLICATE', message: `the same address as ${other}`, path })
+  }
+}
+
+function checkService(
+  document: ConfigDocument,
+  catalog: PluginCatalog | undefined,
+  service: Raw,
+  path: ConfigPath,
+): void {
+  const seen = new Map<string, number>()
+  asList(service.backends).forEach((backend, index) => {
+    const isText = typeof backend === 'string'
+    const parsed = backendUrl.safeParse(isText ? backend : asMap(backend).url)
+    if (!parsed.success) return
+    const first = seen.get(parsed.data.url)
+    if (first === undefined) {
+      seen.set(parsed.data.url, index)
+      return
+    }
+    const at = [...path, 'backends', index, ...(isText ? [] : ['url'])]
+    const message = `the same backend as ${renderPath([...path, 'backends', first])}`
+    document.report({
+      code: 'MR_CONFIG_DUPLICATE',
+      message,
+      path: at,
+      suggestion: 'give one entry a higher weight',
+    })
+  })
+  checkFilterList(document, catalog, service.filters, [...path, 'filters'])
+  if (catalog === undefined) return
+  checkUse(document, catalog, 'algorithm', service.algorithm, [...path, 'algorithm'])
+  checkUse(document, catalog, 'circuit-breaker', service.breaker, [...path, 'breaker'])
+  checkUse(document, catalog, 'health-source', service.health, [...path, 'health'])
+}
+
+function checkFilterList(
+  document: ConfigDocument,
+  catalog: PluginCatalog | undefined,
+  list: unknown,
+  path: ConfigPath,
+): void {
+  const ids = new Set<string>()
+  asList(list).forEach((use, index) => {
+    const at = [...path, index]
+    if (catalog !== undefined) checkUse(document, catalog, 'filter', use, at)
+    const { id } = asMap(use)
+    if (typeof id !== 'string' || useName(use) === undefined) return
+    if (ids.has(id)) {
+      const message = `the id ${document.show([...at, 'id'], id)} stands twice in this list`
+      document.report({ code: 'MR_CONFIG_DUPLICATE', message, path: [...at, 'id'] })
+    }
+    ids.add(id)
+  })
+}
+
+function checkServiceNames(
+  document: ConfigDocument,
+  value: unknown,
+  path: ConfigPath,
+  names: readonly string[],
+): void {
+  const refer = (name: unknown, at: ConfigPath) => {
+    if (typeof name !== 'string' || names.includes(name)) return
+    const near = closest(name, names)
+    const all = names.length === 0 ? 'there are no services' : `services are ${names.slice(0, 20).join(', ')}`
+    document.report({
+      code: 'MR_CONFIG_REFERENCE',
+      message: `no service is called ${document.show(at, name)}`,
+      path: at,
+      suggestion: near === undefined ? all : `did you mean ${JSON.stringify(near)}?`,
+    })
+  }
+  if (typeof value === 'string') refer(value, path)
+  const seen = new Set<unknown>()
+  asList(value).forEach((entry, index) => {
+    const at = [...path, index, 'service']
+    const name = asMap(entry).service
+    refer(name, at)
+    if (typeof name === 'string' && seen.has(name)) {
+      const message = `${document.show(at, name)} stands twice in this split`
+      document.report({
+        code: 'MR_CONFIG_DUPLICATE',
+        message,
+        path: at,
+        suggestion: 'give one entry the whole weight',
+      })
+    }
+    seen.add(name)
+  })
+}

@@ -1,0 +1,134 @@
+/** From a file to a validated, normalised config, or to every problem in it. */
+import { availableParallelism } from 'node:os'
+import type { PluginCatalog } from './catalog.ts'
+import { asList, asMap, runChecks } from './checks.ts'
+import type { ConfigDocument } from './document.ts'
+import type { Environment } from './expand.ts'
+import { reportIssues } from './issues.ts'
+import { normaliseBootstrap, normaliseSnapshot } from './normalise.ts'
+import { PemFiles } from './pem-files.ts'
+import { checkPluginSources } from './plugin-sources.ts'
+import { ConfigError, type ConfigPath, type Problem } from './problems.ts'
+import { fileSchema } from './schema.ts'
+import type { Config, PluginSource } from './snapshot.ts'
+import { type ConfigSource, type LoadedSource, readSource } from './source.ts'
+
+export type { ConfigSource } from './source.ts'
+
+export interface LoadDeps {
+  readonly env: Environment
+  /** Loaded plugins; without them names and options of plugins are not checked. */
+  readonly plugins?: PluginCatalog
+  /** Data threads when the config does not say; one per core when absent. */
+  readonly threads?: number
+}
+
+export interface LoadedConfig extends Config {
+  /** Absolute paths of every file to watch: the config and the PEM files. */
+  readonly files: readonly string[]
+  /** What works, but is probably not meant. */
+  readonly warnings: readonly Problem[]
+}
+
+/**
+ * Reads, checks and normalises a config. `snapshot.revision` is 0: whoever applies it counts.
+ * @throws ConfigError with every problem that was found, in file order
+ */
+export async function loadConfig(source: ConfigSource, deps: LoadDeps): Promise<LoadedConfig> {
+  const loaded = await readSource(source, deps.env)
+  return await checkConfig(loaded, deps)
+}
+
+/**
+ * Reads only `plugins:`, which must be loaded before the rest can be checked against them.
+ * @throws ConfigError when the file cannot be read or `plugins` is wrong; it then holds all other problems too
+ */
+export async function readPluginSources(source: ConfigSource, deps: LoadDeps): Promise<PluginSource[]> {
+  const { document, directory, file } = await readSource(source, deps.env)
+  const before = document.problems.length
+  const value = asMap(document.value).plugins ?? []
+  const parsed = fileSchema.shape.plugins.safeParse(value)
+  const sources = checkPluginSources(document, value, directory)
+  if (parsed.success && document.problems.length === before) return sources
+  document.problems.length = before
+  await checkConfig({ document, directory, file }, { ...deps, plugins: undefined })
+  throw new ConfigError(document.problems)
+}
+
+async function checkConfig(loaded: LoadedSource, deps: LoadDeps): Promise<LoadedConfig> {
+  const { document, directory, file } = loaded
+  document.value = withoutExtensions(document.value)
+  const parsed = fileSchema.safeParse(document.value)
+  if (!parsed.success) reportIssues(document, fileSchema, parsed.error.issues)
+  runChecks(document, deps.plugins)
+  const plugins = checkPluginSources(document, asMap(document.value).plugins, directory)
+  const pems = new PemFiles(directory)
+  await checkPems(document, pems)
+  if (document.problems.length > 0 || !parsed.success) throw new ConfigError(inFileOrder(document.problems))
+  const around = { directory, pems, plugins, threads: deps.threads ?? availableParallelism() }
+  return {
+    bootstrap: normaliseBootstrap(parsed.data, around),
+    snapshot: normaliseSnapshot(parsed.data, around),
+    files: [...new Set([...(file === undefined ? [] : [file]), ...pems.files])],
+    warnings: inFileOrder(document.warnings),
+  }
+}
+
+/** Top-level keys that start with `x-` are the user's own: a place for YAML anchors. */
+function withoutExtensions(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !key.startsWith('x-')))
+}
+
+function inFileOrder(problems: readonly Problem[]): Problem[] {
+  return [...problems].sort((a, b) => a.line - b.line || a.column - b.column)
+}
+
+async function checkPems(document: ConfigDocument, pems: PemFiles): Promise<void> {
+  const root = asMap(document.value)
+  const pair = async (holder: unknown, path: ConfigPath, complete: boolean) => {
+    const { cert, key } = asMap(holder)
+    if (complete && (cert === undefined) !== (key === undefined)) {
+      const message = cert === undefined ? '`key` without `cert`' : '`cert` without `key`'
+      document.report({
+        code: 'MR_CONFIG_INVALID',
+        message,
+        path: [...path, cert === undefined ? 'key' : 'cert'],
+      })
+    }
+    const [certificatePath, keyPath] = [
+      [...path, 'cert'],
+      [...path, 'key'],
+    ]
+    await pems.check(document, { certificate: cert, key, certificatePath, keyPath })
+  }
+  for (const [name, listener] of Object.entries(asMap(root.listeners))) {
+    const { tls } = asMap(listener)
+    if (tls === undefined) continue
+    const path = ['listeners', name, 'tls']
+    const { cert, key, certificates, serverNames } = asMap(tls)
+    await pair(tls, path, true)
+    for (const [index, entry] of asList(certificates).entries())
+      await pair(entry, [...path, 'certificates', index], false)
+    if (cert === undefined && key === undefined && asList(certificates).length === 0)
+      document.report({
+        code: 'MR_CONFIG_INVALID',
+        message: 'TLS needs `cert` and `key`, or `certificates`',
+        path,
+      })
+    else if (cert === undefined && key === undefined && serverNames !== undefined)
+      document.report({
+        code: 'MR_CONFIG_INVALID',
+        message: '`serverNames` here belongs to `cert` and `key`',
+        path: [...path, 'serverNames'],
+      })
+  }
+  for (const [name, service] of Object.entries(asMap(root.services))) {
+    const { tls } = asMap(service)
+    if (tls === undefined) continue
+    const path = ['services', name, 'tls']
+    await pair(tls, path, true)
+    const roots = { certificate: asMap(tls).ca, key: undefined }
+    await pems.check(document, { ...roots, certificatePath: [...path, 'ca'], keyPath: path })
+  }
+}

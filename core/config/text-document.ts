@@ -1,0 +1,222 @@
+/** YAML or JSON text as plain data that knows its lines and columns. */
+import {
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node,
+  type Pair,
+  Scalar,
+  type YAMLMap,
+} from 'yaml'
+import { ConfigDocument, type Report } from './document.ts'
+import { type Environment, plainScalar } from './expand.ts'
+import { type ConfigPath, codeFrame, type Problem, renderPath } from './problems.ts'
+import { type ParsedText, parseText, unshield } from './yaml-text.ts'
+
+/** Nodes after aliases are followed; a file of nested aliases can stand for billions. */
+const mostNodes = 2_000_000
+
+type Range = readonly [start: number, end: number]
+
+export class TextDocument extends ConfigDocument {
+  private readonly text: string
+  private readonly rows: readonly string[]
+  private readonly parsed: ParsedText
+  private readonly expanded = new Set<Node>()
+  private readonly silenced: Range[]
+  private nodes = 0
+
+  constructor(file: string, env: Environment, text: string) {
+    super(file, env)
+    this.text = text
+    this.rows = text.split(/\r?\n/)
+    this.parsed = parseText(text)
+    for (const { code, message, suggestion, start, end } of this.parsed.problems)
+      this.problems.push(
+        this.problemAt([start, end], { code, message, path: this.pathAt(start), suggestion }),
+      )
+    this.silenced = [...this.parsed.masked]
+    const root = this.parsed.document?.contents
+    this.value = root ? this.read(root, [], []) : undefined
+  }
+
+  /** False when the text could not be read at all; the problems say why. */
+  get readable(): boolean {
+    return this.parsed.document !== undefined
+  }
+
+  override show(path: ConfigPath, value: unknown): string {
+    const node = this.find(path).value
+    return node && this.expanded.has(node) ? `"${this.slice(node)}"` : JSON.stringify(value)
+  }
+
+  override sourceOf(path: ConfigPath): string | undefined {
+    const node = this.find(path).value
+    return node && this.slice(node)
+  }
+
+  protected override place(report: Report): Problem | undefined {
+    const { key, value, exact } = this.find(report.path)
+    const node = (report.atKey || !exact ? key : undefined) ?? value ?? key
+    const range: Range = node?.range ? [node.range[0], node.range[1]] : [0, 1]
+    if (this.silenced.some(([start, end]) => range[0] >= start && range[0] < end)) return undefined
+    return this.problemAt(range, report)
+  }
+
+  private problemAt([start, end]: Range, report: Omit<Report, 'atKey'>): Problem {
+    const { line, col } = this.parsed.lines.linePos(start)
+    const { code, message, path, suggestion } = report
+    const row = Math.max(1, line)
+    const column = Math.max(1, col)
+    const frame = codeFrame(this.rows, row, column, end - start)
+    return { code, message, file: this.file, line: row, column, path: renderPath(path), frame, suggestion }
+  }
+
+  private slice(node: Node): string {
+    return node.range ? this.text.slice(node.range[0], node.range[1]) : ''
+  }
+
+  private syntax(node: Node, path: ConfigPath, message: string, suggestion?: string): void {
+    this.report({ code: 'MR_CONFIG_SYNTAX', message, path, suggestion })
+    if (node.range) this.silenced.push([node.range[0], node.range[1]])
+  }
+
+  /** Plain data of a node. `aliases`: those being followed, to stop at a circle. */
+  private read(node: unknown, path: ConfigPath, aliases: readonly string[]): unknown {
+    this.nodes++
+    if (isAlias(node)) {
+      const target = this.parsed.document && node.resolve(this.parsed.document)
+      if (target && !aliases.includes(node.source) && this.nodes < mostNodes)
+        return this.read(target, path, [...aliases, node.source])
+      const source = this.slice(node)
+      if (target) this.syntax(node, path, 'this alias contains itself, or too much')
+      else
+        this.syntax(
+          node,
+          path,
+          `YAML reads * as an alias, and there is no anchor &${node.source}`,
+          `quote this: ${JSON.stringify(source)}`,
+        )
+      return source
+    }
+    if (isSeq(node)) return node.items.map((item, index) => this.read(item, [...path, index], aliases))
+    if (isMap(node)) return this.readMap(node, path, aliases)
+    return isScalar(node) ? this.readScalar(node, path) : undefined
+  }
+
+  private readMap(map: YAMLMap, path: ConfigPath, aliases: readonly string[]): Record<string, unknown> {
+    const result: Record<string, unknown> = {}
+    const put = (key: string, value: unknown) =>
+      Object.defineProperty(result, key, { value, enumerable: true, writable: true, configurable: true })
+    for (const pair of map.items) {
+      if (isMerge(pair)) continue
+      const key = this.keyOf(pair)
+      if (!Object.hasOwn(result, key)) put(key, this.read(pair.value, [...path, key], aliases))
+    }
+    for (const source of this.merged(map)) {
+      for (const pair of source.items) {
+        const key = this.keyOf(pair)
+        if (!isMerge(pair) && !Object.hasOwn(result, key))
+          put(key, this.read(pair.value, [...path, key], aliases))
+      }
+    }
+    return result
+  }
+
+  private readScalar(node: Scalar, path: ConfigPath): unknown {
+    const { value } = node
+    const plain = node.type === Scalar.PLAIN
+    if (plain && typeof value === 'number' && /^[-+]?0\d/.test(node.source ?? '')) {
+      const source = this.slice(node)
+      this.syntax(
+        node,
+        path,
+        'a leading zero: this is octal to some readers and decimal to others',
+        `quote this: ${JSON.stringify(source)}, or write the number without the zero`,
+      )
+    }
+    if (typeof value !== 'string') return value
+    const text = unshield(value)
+    const expanded = this.expandText(text, path)
+    if (expanded === text) return text
+    this.expanded.add(node)
+    return plain ? plainScalar(expanded) : expanded
+  }
+
+  private keyOf(pair: Pair): string {
+    const { key } = pair
+    if (isScalar(key))
+      return unshield(typeof key.value === 'string' ? key.value : (key.source ?? String(key.value)))
+    return isAlias(key) || isCollection(key) ? this.slice(key) : String(key)
+  }
+
+  /** Maps that `<<` merges into a map, the stronger one first. */
+  private merged(map: YAMLMap, depth = 0): YAMLMap[] {
+    const result: YAMLMap[] = []
+    for (const pair of map.items) {
+      if (!isMerge(pair)) continue
+      const sources = isSeq(pair.value) ? pair.value.items : [pair.value]
+      for (const source of sources) {
+        const target = isAlias(source) ? this.parsed.document && source.resolve(this.parsed.document) : source
+        if (isMap(target)) result.push(target, ...(depth < 20 ? this.merged(target, depth + 1) : []))
+      }
+    }
+    return result
+  }
+
+  /** Nodes of a path; where it leads nowhere, of the nearest thing above it (`exact` is false then). */
+  private find(path: ConfigPath): { key: Node | undefined; value: Node | undefined; exact: boolean } {
+    const document = this.parsed.document
+    let value: Node | undefined = document?.contents ?? undefined
+    let key: Node | undefined
+    for (const part of path) {
+      const holder: unknown = isAlias(value) && document ? value.resolve(document) : value
+      const pair: Pair | undefined = isMap(holder)
+        ? [holder, ...this.merged(holder)]
+            .flatMap((map) => map.items)
+            .find((item) => !isMerge(item) && this.keyOf(item) === part)
+        : undefined
+      const item: unknown = isSeq(holder) && typeof part === 'number' ? holder.items[part] : undefined
+      if (pair === undefined && item === undefined) return { key, value, exact: false }
+      if (pair !== undefined) {
+        key = pair.key as Node
+        value = (pair.value as Node | null) ?? key
+      } else {
+        value = item as Node
+        key = undefined
+      }
+    }
+    return { key, value, exact: true }
+  }
+
+  /** The path of the innermost key or item that holds an offset. */
+  private pathAt(offset: number): ConfigPath {
+    const path: (string | number)[] = []
+    let node: unknown = this.parsed.document?.contents
+    const holds = (part: unknown) => {
+      const range = (part as Node | null)?.range
+      return range !== undefined && range !== null && range[0] <= offset && offset < range[1]
+    }
+    while (isCollection(node)) {
+      const items: readonly unknown[] = node.items
+      const index = items.findIndex((item) =>
+        isMap(node) ? holds((item as Pair).key) || holds((item as Pair).value) : holds(item),
+      )
+      if (index < 0) break
+      const item = items[index]
+      path.push(isMap(node) ? this.keyOf(item as Pair) : index)
+      node = isMap(node) ? (holds((item as Pair).value) ? (item as Pair).value : undefined) : item
+    }
+    return path
+  }
+}
+
+function isMerge(pair: Pair): boolean {
+  return (
+    isScalar(pair.key) &&
+    (pair.key.value === '<<' || typeof pair.key.value === 'symbol') &&
+    pair.key.type === Scalar.PLAIN
+  )
+}
