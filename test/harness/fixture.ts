@@ -1,0 +1,43 @@
+/** One LB server and one raw backend for all tests of a file; each test gets a backend that has seen nothing. */
+import { afterAll, beforeAll, beforeEach } from 'vitest'
+import { type Lb, type SimpleSettings, simpleConfig, startLb } from './lb.ts'
+import { type BackendScript, type RawBackend, rawBackend, response } from './raw-backend.ts'
+import { type ClientOptions, type RawClient, rawClient } from './raw-client.ts'
+
+export interface Fixture {
+  readonly lb: Lb
+  readonly backend: RawBackend
+  /** A new client connection to the first listener. */
+  connect(options?: ClientOptions): Promise<RawClient>
+}
+
+const answerOk: BackendScript = {
+  onRequest: (_, connection) => connection.write(response({ body: 'ok' })),
+}
+
+/** Call it once at the top of a file or a `describe`. */
+export function fixture(settings: SimpleSettings = {}): Fixture {
+  let lb: Lb | undefined
+  let backend: RawBackend | undefined
+  const need = <T>(value: T | undefined): T => {
+    if (value === undefined) throw new Error('The fixture has not been started')
+    return value
+  }
+  beforeAll(async () => {
+    backend = await rawBackend(answerOk, { cleanup: afterAll })
+    lb = await startLb(simpleConfig([backend], settings), { cleanup: afterAll })
+  })
+  beforeEach(async () => {
+    await need(backend).clear()
+    need(backend).script = answerOk
+  })
+  return {
+    get lb() {
+      return need(lb)
+    },
+    get backend() {
+      return need(backend)
+    },
+    connect: (options) => rawClient(need(lb).port, options),
+  }
+}
