@@ -17,6 +17,7 @@ export class ConfigDocument {
   readonly problems: Problem[] = []
   readonly warnings: Problem[] = []
   protected readonly used: Expansion['used'][number][] = []
+  private readonly silent = new Set<string>()
   readonly file: string
   protected readonly env: Environment
   value: unknown
@@ -51,8 +52,14 @@ export class ConfigDocument {
     return undefined
   }
 
+  /** Problems at this path from now on are consequences of one that was reported. */
+  protected silence(path: ConfigPath): void {
+    this.silent.add(renderPath(path))
+  }
+
   protected place(report: Report): Problem | undefined {
     const { code, message, path, suggestion } = report
+    if (this.silent.has(renderPath(path))) return undefined
     return {
       code,
       message,
@@ -85,6 +92,7 @@ export class ConfigDocument {
       const suggestion = 'expected ${NAME} or ${NAME:-default}; a literal ${ is written $${'
       this.report({ code: 'MR_CONFIG_ENV', message, path, suggestion })
     }
+    if (missing.length > 0 || malformed) this.silence(path)
     return expanded
   }
 }

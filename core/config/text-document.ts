@@ -31,7 +31,7 @@ export class TextDocument extends ConfigDocument {
   constructor(file: string, env: Environment, text: string) {
     super(file, env)
     this.text = text
-    this.rows = text.split(/\r?\n/)
+    this.rows = text.trimEnd().split(/\r?\n/)
     this.parsed = parseText(text)
     for (const { code, message, suggestion, start, end } of this.parsed.problems)
       this.problems.push(
@@ -78,9 +78,14 @@ export class TextDocument extends ConfigDocument {
     return node.range ? this.text.slice(node.range[0], node.range[1]) : ''
   }
 
-  private syntax(node: Node, path: ConfigPath, message: string, suggestion?: string): void {
+  protected override silence(path: ConfigPath): void {
+    const node = this.find(path).value
+    if (node?.range) this.silenced.push([node.range[0], node.range[1]])
+  }
+
+  private syntax(path: ConfigPath, message: string, suggestion?: string): void {
     this.report({ code: 'MR_CONFIG_SYNTAX', message, path, suggestion })
-    if (node.range) this.silenced.push([node.range[0], node.range[1]])
+    this.silence(path)
   }
 
   /** Plain data of a node. `aliases`: those being followed, to stop at a circle. */
@@ -91,10 +96,9 @@ export class TextDocument extends ConfigDocument {
       if (target && !aliases.includes(node.source) && this.nodes < mostNodes)
         return this.read(target, path, [...aliases, node.source])
       const source = this.slice(node)
-      if (target) this.syntax(node, path, 'this alias contains itself, or too much')
+      if (target) this.syntax(path, 'this alias contains itself, or too much')
       else
         this.syntax(
-          node,
           path,
           `YAML reads * as an alias, and there is no anchor &${node.source}`,
           `quote this: ${JSON.stringify(source)}`,
@@ -131,7 +135,6 @@ export class TextDocument extends ConfigDocument {
     if (plain && typeof value === 'number' && /^[-+]?0\d/.test(node.source ?? '')) {
       const source = this.slice(node)
       this.syntax(
-        node,
         path,
         'a leading zero: this is octal to some readers and decimal to others',
         `quote this: ${JSON.stringify(source)}, or write the number without the zero`,
