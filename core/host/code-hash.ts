@@ -1,0 +1,48 @@
+/** The version of a plugin's code: a hash over its file and whatever that imports by a relative path, and so on. */
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+
+/** Imports with a literal path. Paths that a plugin computes are not seen; one in a comment does no harm. */
+const relativeImport = /\b(?:from|import|require)\s*\(?\s*(['"])(\.{1,2}\/[^'"\n]+)\1/g
+
+/**
+ * The same code gives the same hash in every thread, wherever it lies.
+ *
+ * @param entry file URL, without a query
+ * @throws what reading the entry throws; an import that cannot be read counts as absent
+ */
+export async function codeHash(entry: string): Promise<string> {
+  const contents = new Map<string, Buffer | undefined>([[entry, await readFile(new URL(entry))]])
+  // A Map is iterated over what is added meanwhile, too.
+  for (const [url, content] of contents) {
+    for (const imported of importsOf(url, content)) {
+      if (!contents.has(imported))
+        contents.set(imported, await readFile(new URL(imported)).catch(() => undefined))
+    }
+  }
+  const hash = createHash('sha256')
+  for (const [url, content] of contents) {
+    hash.update(JSON.stringify([relative(entry, url), content?.length ?? -1]))
+    if (content) hash.update(content)
+  }
+  return hash.digest('hex').slice(0, 16)
+}
+
+function importsOf(url: string, content: Buffer | undefined): string[] {
+  if (!content || !/\.[cm]?[jt]s$/.test(url)) return []
+  return [...content.toString().matchAll(relativeImport)].map((match) => {
+    const imported = new URL(match[2], url)
+    imported.search = ''
+    imported.hash = ''
+    return imported.href
+  })
+}
+
+/** Stable over a move of the whole plugin. */
+function relative(entry: string, url: string): string {
+  const from = entry.split('/')
+  const to = url.split('/')
+  let same = 0
+  while (same < from.length && from[same] === to[same]) same++
+  return `${from.length - same}/${to.slice(same).join('/')}`
+}

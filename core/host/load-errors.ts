@@ -1,0 +1,144 @@
+/** Turns what Node says about a module that does not load into what its author has to do. */
+import { readdir } from 'node:fs/promises'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { PluginSource } from '../config/snapshot.ts'
+import { closest } from './did-you-mean.ts'
+import { MillraceError } from './errors.ts'
+import { withoutVersions } from './resolver.ts'
+
+interface NodeError extends Error {
+  readonly code?: string
+  readonly url?: string
+  readonly path?: string
+}
+
+/** What to write instead of the syntax that type stripping refuses, by the words of Node's message. */
+const erasable: readonly (readonly [what: RegExp, fix: string])[] = [
+  [/enum/, 'write a constant object and a union type: const Color = { red: 1 } as const'],
+  [/namespace|module/, 'put what is in the namespace into a file of its own, or into an object'],
+  [/parameter propert/, 'declare the field in the class and assign it in the constructor'],
+  [/import equals/, "write import fs from 'node:fs'"],
+  [/export assignment/, 'write export default'],
+]
+
+/** @returns MR_PLUGIN_LOAD with the plugin as the config names it, the file and line where Node tells them, and the fix */
+export async function explainLoadError(error: unknown, source: PluginSource): Promise<MillraceError> {
+  if (!(error instanceof Error))
+    return loadError(source, `threw ${String(error)} while it was imported`, error)
+  const what =
+    explainSyntax(error) ??
+    (await explainMissing(error, source)) ??
+    `threw while it was imported: ${firstPlace(error)}${error.message || error.name}`
+  return loadError(source, withoutVersions(what), error)
+}
+
+function loadError(source: PluginSource, what: string, cause: unknown): MillraceError {
+  return new MillraceError('MR_PLUGIN_LOAD', `Plugin ${source.specifier}: ${what}`, {
+    plugin: source.specifier,
+    cause,
+  })
+}
+
+function explainSyntax(error: NodeError): string | undefined {
+  const unexported = /The requested module '(.+)' does not provide an export named '(.+)'/.exec(error.message)
+  if (unexported) {
+    const [, from, name] = unexported
+    return `${from} has no export "${name}"; if ${name} is a type, write: import type { ${name} } from '${from}'${frame(error)}`
+  }
+  switch (error.code) {
+    case 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX': {
+      const fix =
+        erasable.find(([words]) => words.test(error.message))?.[1] ??
+        'write what remains valid when types are removed'
+      return `${error.message.replace(' in strip-only mode', '')}: Node runs TypeScript by removing its types; ${fix}${frame(error)}`
+    }
+    case 'ERR_INVALID_TYPESCRIPT_SYNTAX':
+      return `syntax error: ${error.message}${frame(error)}`
+    case 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING': {
+      const file = /for "(.+)"$/.exec(error.message)?.[1] ?? 'a file'
+      return (
+        `${file} is TypeScript inside node_modules, which Node does not run: publish the package with compiled .js files ` +
+        '(tsc with "rewriteRelativeImportExtensions") and let its package.json "exports" name those; ' +
+        'or name the .ts file by its path outside node_modules'
+      )
+    }
+    case 'ERR_UNKNOWN_FILE_EXTENSION':
+      return `${error.message}; a plugin is a .ts, .mts, .js or .mjs file`
+  }
+  if (error instanceof SyntaxError) {
+    const decorators = error.message === 'Invalid or unexpected token' ? ' (decorators cannot be used)' : ''
+    return `syntax error: ${error.message}${decorators}${frame(error)}`
+  }
+  return undefined
+}
+
+async function explainMissing(error: NodeError, source: PluginSource): Promise<string | undefined> {
+  switch (error.code) {
+    case 'ENOENT':
+      if (error.path !== source.location) return undefined
+      return `there is no file ${source.location}${await nearFile(source.location)}`
+    case 'EISDIR':
+    case 'ERR_UNSUPPORTED_DIR_IMPORT':
+      return `${error.url ? fileURLToPath(withoutVersions(error.url)) : source.location} is a folder; name the file, e.g. index.ts in it`
+    case 'ERR_MODULE_NOT_FOUND':
+    case 'MODULE_NOT_FOUND':
+      return missingModule(error, source)
+    case 'ERR_PACKAGE_PATH_NOT_EXPORTED':
+      return missingEntry(error, source)
+  }
+  return undefined
+}
+
+async function missingModule(error: NodeError, source: PluginSource): Promise<string> {
+  const name = /Cannot find package '(.+?)'/.exec(error.message)?.[1]
+  const importer = /imported from (.+)$/.exec(error.message)?.[1]
+  if (name === undefined) {
+    if (!error.url?.startsWith('file:')) return error.message
+    const file = fileURLToPath(withoutVersions(error.url))
+    return `${importer} imports ${file}, which does not exist${await nearFile(file)}`
+  }
+  if (source.kind === 'package' && source.specifier.startsWith(name)) {
+    return `the package is not installed: it is looked for from ${fileURLToPath(source.location)}, the folder of the config file (npm install ${name})`
+  }
+  return `${importer} imports the package "${name}", which is not installed where that file can find it`
+}
+
+function missingEntry(error: NodeError, source: PluginSource): string {
+  const [, entry, manifest] =
+    /Package subpath '(.+?)' is not defined by "exports" in (\S+)/.exec(error.message) ?? []
+  const own = source.kind === 'package' && entry !== undefined && source.specifier.endsWith(entry.slice(1))
+  if (own || entry === undefined) return error.message
+  return `an import asks for "${entry.slice(2)}" of a package that does not offer it (see "exports" in ${manifest})`
+}
+
+/** The file of the folder that was probably meant; a missing `.ts` above all. */
+async function nearFile(file: string): Promise<string> {
+  const names = await readdir(path.dirname(file)).catch((): string[] => [])
+  const base = path.basename(file)
+  const extended = ['.ts', '.mts', '.js', '.mjs'].map(
+    (extension) => base.replace(/\.[cm]?js$/, '') + extension,
+  )
+  const found = extended.find((name) => names.includes(name)) ?? closest(base, names)
+  if (found === undefined) return ''
+  return ` — did you mean "${found}"?${path.extname(base) === '' ? ' (an import names the file with its extension)' : ''}`
+}
+
+/** File, line and caret, which Node puts before the stack of a syntax error. */
+function frame(error: Error): string {
+  const head = error.stack?.split(/\n(?=\w*Error\b)/)[0]
+  if (!head?.startsWith('file:')) return ''
+  const lines = head.trimEnd().split('\n').slice(0, 3)
+  return `\n${readable(lines[0])}\n${lines.slice(1).join('\n')}`.trimEnd()
+}
+
+/** Where an error was thrown, as `file:line: `. */
+function firstPlace(error: Error): string {
+  const place = /\(?(file:\/\/[^\s)]+:\d+):\d+\)?/.exec(error.stack ?? '')?.[1]
+  return place ? `${readable(place)}: ` : ''
+}
+
+function readable(place: string): string {
+  const [, url, line] = /^(file:.*?)(:\d+)?$/.exec(withoutVersions(place)) ?? []
+  return url === undefined ? place : fileURLToPath(url) + (line ?? '')
+}
