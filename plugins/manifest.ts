@@ -7,6 +7,12 @@ import random from './algorithm/random.ts'
 import ringHash from './algorithm/ring-hash.ts'
 import roundRobin from './algorithm/round-robin.ts'
 import weightedRoundRobin from './algorithm/weighted-round-robin.ts'
+import consecutiveErrors from './circuit-breaker/consecutive-errors.ts'
+import errorRate from './circuit-breaker/error-rate.ts'
+import headers from './filter/headers.ts'
+import requestId from './filter/request-id.ts'
+import httpProbe from './health-source/http-probe.ts'
+import fixed from './health-source/static.ts'
 
 export const builtins: readonly AnyPlugin[] = [
   leastConnections,
@@ -16,4 +22,10 @@ export const builtins: readonly AnyPlugin[] = [
   ringHash,
   roundRobin,
   weightedRoundRobin,
+  consecutiveErrors,
+  errorRate,
+  headers,
+  requestId,
+  httpProbe,
+  fixed,
 ]

@@ -1,0 +1,27 @@
+import { z } from 'millrace'
+
+/** Framing and hop-by-hop fields: they belong to the core, which would refuse the write in the middle of an exchange. */
+const coreFields: readonly string[] = [
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+
+/** A field name that a filter may write: a token (RFC 9110 §5.1) that is not the core's. */
+export const fieldName = z
+  .string()
+  .regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'a header name must be a token: letters, digits and -')
+  .refine((name) => !coreFields.includes(name.toLowerCase()), {
+    error: ({ input }) => `${input} belongs to the connection or the framing and cannot be written`,
+  })
+
+/** A field value: no control characters but tab (RFC 9110 §5.5), no blank ends; characters up to U+00FF. */
+export const fieldValue = z
+  .string()
+  .regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'a header value must hold no control characters, and none above U+00FF')
+  .regex(/^(?![ \t])(.*[^ \t])?$/, 'a header value must not begin or end with a blank')
