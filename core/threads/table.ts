@@ -92,7 +92,15 @@ export class SharedTable {
 
   /** Zeroes what a dead thread left behind. */
   clearThread(thread: number): void {
-    for (const rows of [this.inFlight, this.active, this.retrying, this.queued, this.open, this.idle, this.addresses]) {
+    for (const rows of [
+      this.inFlight,
+      this.active,
+      this.retrying,
+      this.queued,
+      this.open,
+      this.idle,
+      this.addresses,
+    ]) {
       rows[thread].fill(0)
     }
     this.clients[thread] = 0

@@ -1,0 +1,58 @@
+/**
+ * Entry of a data thread. It loads the plugins, then does what the main thread says; everything that carries traffic is
+ * the data plane's. An error that nobody catches ends the thread; the main thread replaces it.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import type { AnyPlugin } from '../contracts/plugin.ts'
+import { systemClock } from '../host/clock.ts'
+import { installResolver, loadPlugins } from '../host/loader.ts'
+import { PluginMetrics } from '../observe/plugin-metrics.ts'
+import { ThreadMetrics } from '../observe/thread-metrics.ts'
+import { SharedArena } from './arena.ts'
+import type { FromThread, ThreadData, ToThread } from './messages.ts'
+import type { PlaneModule } from './plane.ts'
+import { SharedTable } from './table.ts'
+import { ThreadAgent } from './thread-agent.ts'
+import { AccessBatch, threadLog } from './thread-log.ts'
+
+const data = workerData as ThreadData
+const port = parentPort
+if (!port) throw new TypeError('data-thread is the entry of a worker thread')
+
+const post = (message: FromThread): void => port.postMessage(message)
+const clock = systemClock
+installResolver()
+const { builtins } = (await import(data.builtinsUrl)) as { builtins: readonly AnyPlugin[] }
+const registry = await loadPlugins(data.plugins, builtins)
+const { DataPlane } = (await import(data.dataPlaneUrl)) as PlaneModule
+const arena = SharedArena.attach(data.arena, data.thread)
+const access = new AccessBatch(clock, post)
+const log = threadLog(post, data.thread)
+const pluginMetrics = PluginMetrics.attach(data.metrics, data.thread)
+
+const plane = new DataPlane({
+  thread: data.thread,
+  threads: data.threads,
+  clock,
+  random: Math.random,
+  table: SharedTable.attach(data.table),
+  metrics: ThreadMetrics.attach(data.metrics, data.thread),
+  registry,
+  shared: (key, bytes, ownerSlot) => arena.allocate(key, bytes, ownerSlot),
+  pluginMetrics: (id, plugin) => pluginMetrics.of(id, plugin),
+  log,
+  accessLog: (record) => access.add(record),
+  ticketKeys: Buffer.from(data.ticketKeys),
+})
+
+const agent = new ThreadAgent(plane, clock, post)
+port.on('message', (message: ToThread) => {
+  if (message.type === 'stop') {
+    access.flush()
+    plane.destroy()
+    // Messages that were posted before are delivered; sockets that are still open end with the thread.
+    port.close()
+    setImmediate(() => process.exit(0))
+  } else agent.receive(message)
+})
+post({ type: 'online' })
