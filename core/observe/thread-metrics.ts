@@ -6,6 +6,7 @@
 import type { ExchangeOutcome } from '../contracts/filter.ts'
 import { type ErrorCode, errorTable } from '../host/errors.ts'
 import { histogramCells, recordLatency } from './latency-histogram.ts'
+import { pluginRowBytes } from './plugin-metrics.ts'
 
 export interface MetricsShape {
   readonly threads: number
@@ -18,6 +19,8 @@ export interface MetricsShape {
 export interface MetricsBuffers {
   readonly shape: MetricsShape
   readonly memory: SharedArrayBuffer
+  /** Rows of `plugin-metrics.ts`: one per thread and one for the main thread. */
+  readonly plugins: SharedArrayBuffer
 }
 
 /** Index → outcome of `requestDone`. */
@@ -109,7 +112,12 @@ export class ThreadMetrics {
   }
 
   static create(shape: MetricsShape): MetricsBuffers {
-    return { shape, memory: new SharedArrayBuffer(rowCells(shape) * 8 * shape.threads) }
+    // Untouched pages of a fresh SharedArrayBuffer cost address space, not memory.
+    return {
+      shape,
+      memory: new SharedArrayBuffer(rowCells(shape) * 8 * shape.threads),
+      plugins: new SharedArrayBuffer(pluginRowBytes * (shape.threads + 1)),
+    }
   }
 
   static attach(buffers: MetricsBuffers, thread: number): ThreadMetrics {
