@@ -3,8 +3,8 @@ import { Option } from 'commander'
 import { systemClock } from '../core/host/clock.ts'
 import { findConfig } from './load.ts'
 import { createLog, type LogFormat, type LogLevel, logFormats, logLevels } from './log.ts'
-import { finishWith, type Verb } from './main.ts'
-import { listenerUrl, serve } from './serve.ts'
+import type { Verb } from './main.ts'
+import { serve } from './serve.ts'
 
 interface LbOptions {
   readonly config?: string

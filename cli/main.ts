@@ -15,6 +15,8 @@ import { up } from './up.ts'
 export interface Host {
   readonly terminal: Terminal
   readonly version: string
+  /** Sets the exit status; 0 when it is not called. */
+  finish(status: number): void
 }
 
 /** Adds a command; its action resolves when the command is done, or throws what is to be told. */
@@ -43,10 +45,14 @@ export async function main(argv: readonly string[], terminal: Terminal = process
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.err(text.trimEnd()),
     })
-  for (const verb of verbs) verb(program, { terminal, version })
+  let status = 0
+  const finish = (own: number): void => {
+    status = own
+  }
+  for (const verb of verbs) verb(program, { terminal, version, finish })
   try {
     await program.parseAsync(argv, { from: 'user' })
-    return 0
+    return status
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageStatus
     return tellFailure(error, terminal, portOwner)

@@ -1,9 +1,8 @@
 /** Runs an LB server from its config file until the process is told to end: what `lb` and `up` have in common. */
-import type { ConfigSource } from '../core/config/load.ts'
+import type { ConfigSource, LoadedConfig } from '../core/config/load.ts'
 import type { Log } from '../core/contracts/plugin.ts'
 import { systemClock } from '../core/host/clock.ts'
 import { type LbServer, startLbServer } from '../core/threads/lb-server.ts'
-import { startReload } from '../core/threads/reload.ts'
 import { type EndSignal, onEndSignals } from './end-signals.ts'
 import { type Loaded, loadWithPlugins, tellWarnings } from './load.ts'
 import type { Terminal } from './terminal.ts'
@@ -16,6 +15,16 @@ export interface ServeOptions {
   /** A person watches: Ctrl-C ends without the delay of the drain. */
   readonly interactive: boolean
   started(server: LbServer, loaded: Loaded): void
+}
+
+/** Where a person or a client finds a listener. */
+export function listenerUrl(server: LbServer, config: LoadedConfig, name: string): string {
+  const bound = server.listeners.find((listener) => listener.name === name)
+  const configured = config.snapshot.listeners.find((listener) => listener.name === name)
+  if (bound === undefined || configured === undefined) return ''
+  if (configured.socketPath !== '') return `unix:${configured.socketPath}`
+  const host = bound.address.includes(':') ? `[${bound.address}]` : bound.address
+  return `${configured.tls ? 'https' : 'http'}://${host}:${bound.port}/`
 }
 
 /** Built-ins by module URL: threads import them themselves. The extension is this file's own. */
@@ -32,19 +41,19 @@ export async function serve(options: ServeOptions): Promise<number> {
   const { source, env, terminal, log } = options
   const loaded = await loadWithPlugins(source, env)
   tellWarnings(loaded.config, terminal)
-  const server = await startLbServer({ config: loaded.config, builtinsUrl, log })
-  const reload = startReload({ server, config: loaded.config, load: () => loadWithPlugins(source, env), log })
+  const { config, registry } = loaded
+  const server = await startLbServer({ config, registry, builtinsUrl, log })
   options.started(server, loaded)
   try {
     return await untilTheEnd(server, options)
   } finally {
-    reload.stop()
     await server.close()
   }
 }
 
 function untilTheEnd(server: LbServer, { terminal, log, interactive }: ServeOptions): Promise<number> {
-  const doubled = terminal.env.MILLRACE_SIGNALS === 'doubled' || terminal.env.npm_lifecycle_event !== undefined
+  const doubled =
+    terminal.env.MILLRACE_SIGNALS === 'doubled' || terminal.env.npm_lifecycle_event !== undefined
   return new Promise((resolve, reject) => {
     onEndSignals(process, systemClock, doubled, {
       first(signal) {

@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { durationText, effectiveConfig, sizeText } from '../../cli/effective.ts'
+import { loadWithPlugins } from '../../cli/load.ts'
+import { folderWith, runCli } from './run-cli.ts'
+
+const config = `
+listeners:
+  web: { address: "127.0.0.1:8080" }
+  inside: { address: "[::1]:8081", proxyProtocol: true, routes: [{ service: shop }] }
+  local: { address: unix:/run/millrace/lb.sock }
+trustedProxies: [10.0.0.0/8]
+accessLog: { path: ./access.log }
+limits: { bodyMinRate: 0, connections: 17 }
+filters: [request-id]
+routes:
+  - { match: { host: shop.example.com, path: /api }, service: api, filters: [{ use: headers, request: { set: { x-api: "1" } } }] }
+  - { match: { host: "*.example.com", method: [GET, HEAD] }, service: shop }
+  - { name: canary, match: { headers: { x-canary: true, x-kind: a } }, service: [{ service: shop, weight: 9 }, { service: api }] }
+services:
+  api:
+    algorithm: least-connections
+    backends: [{ url: "http://127.0.0.1:9001", weight: 3, zone: a, tags: [big] }, unix:/run/app.sock]
+    health: { use: http-probe, path: /health, interval: 1500ms, initial: down }
+    breaker: off
+    retries: { attempts: 2, budget: 12.5%, bodyBuffer: 1000, on: [502, 503] }
+    connections: { pipelining: 4 }
+    key: header:x-user
+    host: backend
+  shop: { algorithm: maglev, backends: ["https://[::1]:9003"], host: shop.internal, key: cookie:sid, tls: { verify: false } }
+`
+
+describe('effective config', () => {
+  test('read again it is the same config: nothing is lost or invented', async () => {
+    const source = { text: config, name: 'a.yaml', directory: '/srv/millrace' }
+    const first = (await loadWithPlugins(source, {})).config
+    const effective = effectiveConfig(first)
+    const again = { text: JSON.stringify(effective), name: 'b.json', directory: '/srv/millrace' }
+    const second = (await loadWithPlugins(again, {})).config
+    expect(second.bootstrap).toEqual(first.bootstrap)
+    expect(second.snapshot).toEqual(first.snapshot)
+  })
+
+  test.each([
+    [0, '0s'],
+    [1, '1ms'],
+    [1500, '1500ms'],
+    [90_000, '90s'],
+    [120_000, '2m'],
+    [7_200_000, '2h'],
+  ])('%d ms are written %s', (ms, text) => expect(durationText(ms)).toBe(text))
+
+  test.each([
+    [0, '0B'],
+    [1000, '1000B'],
+    [16_384, '16KiB'],
+    [2 ** 21, '2MiB'],
+  ])('%d bytes are written %s', (bytes, text) => expect(sizeText(bytes)).toBe(text))
+})
+
+describe('explain', () => {
+  const explain = (...args: string[]) =>
+    runCli(['explain', '-c', 'lb.yaml', ...args], { directory: folderWith({ 'lb.yaml': config }) })
+
+  test('prints YAML with the defaults filled in, and the plugin tree', async () => {
+    const { status, out } = await explain()
+    expect(status).toBe(0)
+    expect(parse(out)).toMatchObject({
+      services: { api: { timeouts: { connect: '1s' } } },
+      limits: { head: '16KiB' },
+    })
+    expect(out).toContain('# ├─ filter request-id (built-in)\n')
+    expect(out).toContain('filter headers (built-in)')
+    expect(out).toContain('# │  ├─ algorithm least-connections (built-in)\n')
+    expect(out).toContain('# │  └─ health-source http-probe (built-in, main thread)\n')
+  })
+
+  test.each([
+    [
+      'the longest path of the exact host',
+      ['GET', 'http://shop.example.com/api/x?y=1'],
+      'shop.example.com/api → api',
+    ],
+    ['a wildcard', ['GET', 'https://a.example.com:8443/'], '→ shop'],
+    ['segment boundaries', ['GET', 'http://shop.example.com/apix'], '→ shop'],
+    ['a header', ['-H', 'x-canary: 1', '-H', 'X-Kind:a', 'POST', '/'], 'canary → shop (90%), api (10%)'],
+    ['none', ['POST', 'http://a.example.com/'], 'none: 404 MR_NO_ROUTE'],
+  ])('names the route: %s', async (_what, args, expected) => {
+    const { status, out } = await explain('--listener', 'web', ...args)
+    expect(status).toBe(0)
+    expect(out).toMatch(/^listener {2}web\nroute /)
+    expect(out.split('\n')[1]).toContain(expected)
+  })
+
+  test('shows the chain of filters, the plugins and the backends of the service', async () => {
+    const { out } = await explain('-l', 'web', 'GET', 'http://shop.example.com/api')
+    expect(out).toContain('filters    request-id → headers\n')
+    expect(out).toContain('algorithm  least-connections, breaker off, health http-probe\n')
+    expect(out).toContain('backend    http://127.0.0.1:9001 weight 3\n')
+  })
+
+  test('tells each listener apart', async () => {
+    const { out } = await explain('GET', 'http://nowhere.test/')
+    expect(out.split('\n\n').map((block) => block.split('\n')[1])).toEqual([
+      expect.stringContaining('none'),
+      expect.stringContaining('→ shop'),
+      expect.stringContaining('none'),
+    ])
+  })
+
+  test('a path is matched as it is written, without clean-up', async () => {
+    const { out } = await explain('-l', 'web', 'GET', 'http://shop.example.com/x/../api')
+    expect(out.split('\n')[1]).toContain('→ shop')
+  })
+
+  test('a listener or URL that is none is said so, with status 2', async () => {
+    expect(await explain('-l', 'wbe', 'GET', '/')).toMatchObject({
+      status: 2,
+      err: expect.stringContaining('web'),
+    })
+    expect(await explain('GET', 'shop')).toMatchObject({
+      status: 2,
+      err: expect.stringContaining('expected a URL'),
+    })
+    expect(await explain('GET')).toMatchObject({ status: 2 })
+  })
+})
