@@ -36,12 +36,11 @@ export class TableView {
 }
 
 /**
- * A power of two near the mean weight. Weights are counted in it, so that what a member gets in a table depends on its
- * own weight alone, except when the mean crosses a power of two.
+ * A power of two near the median weight. Weights are counted in it, so that what a member gets in a table depends on its
+ * own weight alone: editing one weight of many does not move the median, as it would the sum or the mean.
  */
 export function weightUnit(weights: readonly number[]): number {
-  const positive = weights.filter((weight) => weight > 0)
+  const positive = weights.filter((weight) => weight > 0).sort((a, b) => a - b)
   if (positive.length === 0) return 1
-  const mean = positive.reduce((sum, weight) => sum + weight, 0) / positive.length
-  return 2 ** Math.floor(Math.log2(mean))
+  return 2 ** Math.round(Math.log2(positive[positive.length >>> 1]))
 }
