@@ -1,4 +1,5 @@
-/** SIGTERM and SIGINT: the first one asks for an orderly end, a second one for an immediate end. */
+/** How a process is told to end. SIGTERM and SIGINT: the first one asks for an orderly end, a second one for an immediate end. */
+import { closeSync, openSync } from 'node:fs'
 import type { Clock } from '../core/contracts/plugin.ts'
 
 export type EndSignal = 'SIGTERM' | 'SIGINT'
@@ -45,4 +46,24 @@ export function onEndSignals(
     source.off('SIGTERM', onTerm)
     source.off('SIGINT', onInt)
   }
+}
+
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Calls `gone` when the window that the process was started in is closed. A SIGHUP means that only where the process reads
+ * from a terminal and that terminal no longer exists; else it asks for a reload.
+ */
+export function onTerminalGone(gone: () => void): void {
+  if (process.stdin.isTTY && hasTerminal())
+    process.on('SIGHUP', () => {
+      if (!hasTerminal()) gone()
+    })
 }

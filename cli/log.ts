@@ -29,6 +29,12 @@ function rendered(value: unknown): string {
   return JSON.stringify(value) ?? String(value)
 }
 
+/** Text of several lines, such as a stack: it goes below the message. */
+const isLong = ([, value]: [string, unknown]): boolean => typeof value === 'string' && value.includes('\n')
+
+/** Further lines stand under the message. */
+const indent = `\n${' '.repeat('14:03:07 warn  '.length)}`
+
 /** `14:03:07 warn  backend is down  service=api backend=http://127.0.0.1:9001` */
 function prettyLog({ level, terminal, wall }: LogOptions): Log {
   const write =
@@ -37,9 +43,12 @@ function prettyLog({ level, terminal, wall }: LogOptions): Log {
       if (logLevels.indexOf(own) < logLevels.indexOf(level)) return
       const time = new Date(wall()).toTimeString().slice(0, 8)
       const known = Object.entries(fields).filter(([, value]) => value !== undefined)
-      const tail = known.map(([name, value]) => ` ${name}=${rendered(value)}`).join('')
+      const [long, short] = [known.filter(isLong), known.filter((field) => !isLong(field))]
+      const tail = short.map(([name, value]) => ` ${name}=${rendered(value)}`).join('')
       const label = terminal.style(styles[own], own.padEnd(5))
-      terminal.err(`${terminal.style('dim', time)} ${label} ${message}${terminal.style('dim', tail)}`)
+      const below = long.map(([, value]) => `\n${value}`).join('')
+      const text = `${message}${terminal.style('dim', tail + below)}`.replaceAll('\n', indent)
+      terminal.err(`${terminal.style('dim', time)} ${label} ${text}`)
     }
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
 }

@@ -3,7 +3,8 @@ import type { ConfigSource, LoadedConfig } from '../core/config/load.ts'
 import type { Log } from '../core/contracts/plugin.ts'
 import { systemClock } from '../core/host/clock.ts'
 import { type LbServer, startLbServer } from '../core/threads/lb-server.ts'
-import { type EndSignal, onEndSignals } from './end-signals.ts'
+import { startReload } from '../core/threads/reload.ts'
+import { type EndSignal, onEndSignals, onTerminalGone } from './end-signals.ts'
 import { type Loaded, loadWithPlugins, tellWarnings } from './load.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -43,10 +44,12 @@ export async function serve(options: ServeOptions): Promise<number> {
   tellWarnings(loaded.config, terminal)
   const { config, registry } = loaded
   const server = await startLbServer({ config, registry, builtinsUrl, log })
+  const reload = startReload({ server, config, load: () => loadWithPlugins(source, env), log })
   options.started(server, loaded)
   try {
     return await untilTheEnd(server, options)
   } finally {
+    reload.stop()
     await server.close()
   }
 }
@@ -55,15 +58,17 @@ function untilTheEnd(server: LbServer, { terminal, log, interactive }: ServeOpti
   const doubled =
     terminal.env.MILLRACE_SIGNALS === 'doubled' || terminal.env.npm_lifecycle_event !== undefined
   return new Promise((resolve, reject) => {
+    const drain = (why: string, skipDelay: boolean): void => {
+      log.info(`${why}: draining; a second signal ends at once`)
+      server.drain({ skipDelay }).then(() => resolve(0), reject)
+    }
     onEndSignals(process, systemClock, doubled, {
-      first(signal) {
-        log.info(`${signal}: draining; once more ends at once`)
-        server.drain({ skipDelay: interactive && signal === 'SIGINT' }).then(() => resolve(0), reject)
-      },
+      first: (signal) => drain(signal, interactive && signal === 'SIGINT'),
       second(signal) {
         log.warn(`${signal} again: ending at once`)
         resolve(128 + signalNumbers[signal])
       },
     })
+    if (interactive) onTerminalGone(() => drain('the terminal is gone', true))
   })
 }
