@@ -3,19 +3,18 @@
 /**
  * The candidate nearest to `word`, or undefined when none is near enough to be a likely slip: case and separators are
  * free (`roundRobin` → `round-robin`), one slip in up to 5 letters, two in up to 8, three beyond; else the only
- * candidate that begins with the word.
+ * candidate that begins with the word. A word that is a candidate itself is no slip.
  *
  * @param most a stricter number of slips; then a mere beginning does not count either
  */
 export function closest(word: string, candidates: readonly string[], most?: number): string | undefined {
   const given = plain(word)
-  if (given === '') return undefined
+  if (given === '' || candidates.includes(word)) return undefined
   const usual = given.length <= 2 ? 0 : given.length <= 5 ? 1 : given.length <= 8 ? 2 : 3
   const limit = most === undefined ? usual : Math.min(usual, most)
   let best: string | undefined
   let bestSlips = limit + 1
   for (const candidate of candidates) {
-    if (candidate === word) continue
     const slips = slipsBetween(given, plain(candidate), bestSlips)
     if (slips < bestSlips) {
       best = candidate

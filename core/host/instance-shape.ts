@@ -36,7 +36,7 @@ export function checkInstance(kind: PluginKind, instance: unknown, refuse: (mess
     if (members[name] !== undefined) throw refuse(`returned an instance whose "${name}" is no function`)
     if (!required.includes(name)) continue
     throw refuse(
-      `returned an instance without "${name}"${instead(name, functions)}; a ${kind} has ${list(known)}`,
+      `returned an instance without "${name}"${instead(name, functions)}; kind ${kind} has ${list(known)}`,
     )
   }
   const absent = known.filter((name) => members[name] === undefined)
@@ -46,7 +46,7 @@ export function checkInstance(kind: PluginKind, instance: unknown, refuse: (mess
     const hook = kind === 'filter' && /^on[A-Z]/.test(name)
     if (!hook && closest(name, absent, 1) === undefined) continue
     throw refuse(
-      `returned an instance with "${name}", which is no hook${didYouMean(name, absent)}; a ${kind} has ${list(known)}`,
+      `returned an instance with "${name}", which is no hook${didYouMean(name, absent)}; kind ${kind} has ${list(known)}`,
     )
   }
 }

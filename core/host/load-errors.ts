@@ -128,8 +128,8 @@ async function nearFile(file: string): Promise<string> {
 function frame(error: Error): string {
   const head = error.stack?.split(/\n(?=\w*Error\b)/)[0]
   if (!head?.startsWith('file:')) return ''
-  const lines = head.trimEnd().split('\n').slice(0, 3)
-  return `\n${readable(lines[0])}\n${lines.slice(1).join('\n')}`.trimEnd()
+  const [place, ...code] = head.split('\n').filter((line) => line.trim() !== '')
+  return ['', readable(place), ...code.slice(0, 2)].join('\n')
 }
 
 /** Where an error was thrown, as `file:line: `. */

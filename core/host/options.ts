@@ -75,10 +75,15 @@ function validate(schema: StandardSchemaV1, value: unknown): StandardSchemaV1.Re
     }
   }
   if (!('then' in result)) return result
-  // What it would say later is of no interest, but must not become an unhandled rejection.
+  // zod takes this way too when a transform throws. What it would say later is of no interest, but must not become an unhandled rejection.
   result.then(undefined, () => {})
   return {
-    issues: [{ message: 'the plugin’s schema is asynchronous; options must be checked synchronously' }],
+    issues: [
+      {
+        message:
+          'the plugin’s schema is asynchronous, or a transform in it threw; options must be checked synchronously',
+      },
+    ],
   }
 }
 

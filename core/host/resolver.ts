@@ -43,6 +43,8 @@ export function resolveFrom(specifier: string, folder: string): string {
 function resolve(specifier: string, context: ResolveHookContext, next: NextResolve): ResolveFnOutput {
   if (specifier === 'millrace' || specifier.startsWith('millrace/')) {
     // As if the core itself had asked: Node resolves a package's own name through its `exports`, in a checkout as in dist.
+    // `require` looks only beside its own file, so there the answer is the one that `import` gets.
+    if (isRequire(context)) return { url: import.meta.resolve(specifier), shortCircuit: true }
     return next(specifier, { ...context, parentURL: import.meta.url })
   }
   if (specifier.startsWith(packageScheme)) {
@@ -57,7 +59,11 @@ function resolve(specifier: string, context: ResolveHookContext, next: NextResol
   }
   const resolved = next(specifier, context)
   // `require` has no versions, and asks for what package.json says.
-  return context.conditions.includes('require') ? resolved : ownCode(resolved, context.parentURL)
+  return isRequire(context) ? resolved : ownCode(resolved, context.parentURL)
+}
+
+function isRequire(context: ResolveHookContext): boolean {
+  return context.conditions.includes('require')
 }
 
 function ownCode(resolved: ResolveFnOutput, parent: string | undefined): ResolveFnOutput {

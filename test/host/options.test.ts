@@ -1,0 +1,127 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { duration } from '../../core/config/units.ts'
+import { optionProblems, optionsJsonSchema, parseOptions } from '../../core/host/options.ts'
+
+const plugin = (options: StandardSchemaV1) => ({ kind: 'filter' as const, name: 'test', options })
+const problems = (schema: StandardSchemaV1, raw: unknown) =>
+  optionProblems(plugin(schema), raw).map(({ path, message, suggestion }) =>
+    [path.join('.'), message, suggestion].filter(Boolean).join(' | '),
+  )
+
+/** A schema of a library that is not zod: one required string, `word`. */
+const foreign = (jsonSchema?: object): StandardSchemaV1<unknown, { word: string }> => ({
+  '~standard': {
+    version: 1,
+    vendor: 'acme',
+    validate: (value) => {
+      const { word } = value as { word?: unknown }
+      return typeof word === 'string'
+        ? { value: { word } }
+        : { issues: [{ message: 'expected a word', path: [{ key: 'word' }] }] }
+    },
+    ...(jsonSchema && { jsonSchema: { input: () => jsonSchema, output: () => jsonSchema } }),
+  },
+})
+
+test('options are what the schema makes of them', () => {
+  const schema = z.strictObject({ window: duration.default(10_000), name: z.string() })
+  expect(parseOptions(plugin(schema), { name: 'a', window: '2s' })).toEqual({ name: 'a', window: 2000 })
+  expect(parseOptions(plugin(schema), { name: 'a' })).toEqual({ name: 'a', window: 10_000 })
+  expect(parseOptions(plugin(z.strictObject({})), undefined)).toEqual({})
+})
+
+test('all problems come at once, in one error with plugin and place', () => {
+  const schema = z.object({ window: z.number(), threshold: z.number() })
+  const parse = () => parseOptions(plugin(schema), { window: 'x', treshold: 1 }, 'services.api.breaker')
+  expect(parse).toThrow(
+    expect.objectContaining({
+      code: 'MR_PLUGIN_OPTIONS',
+      plugin: 'test',
+      path: 'services.api.breaker',
+      message: expect.stringMatching(
+        /^Options of the filter "test" at services\.api\.breaker:\n {2}treshold: unknown key.*did you mean "threshold"\?\n {2}window: /,
+      ),
+    }),
+  )
+})
+
+describe('an unknown key', () => {
+  test('is named once, whether the schema is strict or not', () => {
+    const expected = ['windw | unknown key "windw"; known: window, open | window']
+    const shape = { window: z.number().optional(), open: z.number().optional() }
+    expect(problems(z.object(shape), { windw: 1 })).toEqual(expected)
+    expect(problems(z.strictObject(shape), { windw: 1 })).toEqual(expected)
+  })
+
+  test('is found at any depth, in lists and alternatives too', () => {
+    const schema = z.object({
+      rules: z.array(z.object({ set: z.record(z.string(), z.string()) })),
+      to: z.union([z.string(), z.object({ url: z.string() }), z.object({ name: z.string() })]),
+    })
+    const raw = { rules: [{ set: { any: 'thing' } }, { set: {}, sett: {} }], to: { url: 'x', nam: 'y' } }
+    expect(problems(schema, raw)).toEqual([
+      expect.stringMatching(/^rules\.1\.sett \| /),
+      'to.nam | unknown key "nam"; known: url, name | name',
+    ])
+  })
+
+  test('is free where the schema is open', () => {
+    expect(problems(z.looseObject({ a: z.number() }), { a: 1, b: 2 })).toEqual([])
+    expect(problems(z.object({}).catchall(z.number()), { b: 2 })).toEqual([])
+    expect(problems(z.record(z.string(), z.number()), { b: 2 })).toEqual([])
+    expect(problems(foreign(), { word: 'a', other: 1 })).toEqual([])
+  })
+
+  test('is found for any library that tells its JSON Schema', () => {
+    const schema = foreign({ type: 'object', properties: { word: { type: 'string' } } })
+    expect(problems(schema, { word: 'a', wrd: 1 })).toEqual(['wrd | unknown key "wrd"; known: word'])
+    expect(problems(schema, { wrd: 'a' })).toEqual([
+      'wrd | unknown key "wrd"; known: word | word',
+      'word | expected a word',
+    ])
+  })
+
+  test('is found behind references, and circles end', () => {
+    const node = { type: 'object', properties: { word: {}, next: { $ref: '#/$defs/node' } } }
+    const schema = foreign({ $ref: '#/$defs/node', $defs: { node } })
+    expect(problems(schema, { word: 'a', next: { next: { nxt: 1 } } })).toEqual([
+      expect.stringMatching(/^next\.next\.nxt \| .* \| next$/),
+    ])
+    expect(problems(foreign({ $ref: '#' }), { word: 'a', other: 1 })).toEqual([])
+    expect(problems(foreign({ $ref: 'https://example.com/x' }), { word: 'a', other: 1 })).toEqual([])
+  })
+
+  test('is told where there are no options at all', () => {
+    expect(problems(z.strictObject({}), { a: 1 })).toEqual(['a | unknown key "a"; there are no options here'])
+  })
+})
+
+test('options that are no object are left to the schema', () => {
+  expect(problems(z.object({ a: z.number() }), 'text')).toEqual([expect.stringContaining('expected object')])
+})
+
+test('an asynchronous schema is refused', () => {
+  const schema = z.object({ a: z.string().refine(async () => true) })
+  expect(problems(schema, { a: 'x' })).toEqual([expect.stringContaining('must be checked synchronously')])
+})
+
+test('a schema that throws is a problem of the options', () => {
+  const fail = (): never => {
+    throw new Error('boom')
+  }
+  const throwing: StandardSchemaV1 = { '~standard': { version: 1, vendor: 'acme', validate: fail } }
+  expect(problems(throwing, {})).toEqual(['the plugin’s schema threw: boom'])
+  const transform = z.object({ a: z.string().transform(fail) })
+  expect(problems(transform, { a: 'x' })).toEqual([expect.stringContaining('a transform in it threw')])
+})
+
+test('JSON Schema is what the schema takes, not what it gives', () => {
+  expect(optionsJsonSchema(z.object({ window: duration }))).toMatchObject({
+    properties: { window: { type: 'string' } },
+    required: ['window'],
+  })
+  expect(optionsJsonSchema(z.object({ made: z.date() }))).toMatchObject({ properties: { made: {} } })
+  expect(optionsJsonSchema(foreign())).toBeUndefined()
+})
