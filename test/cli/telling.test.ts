@@ -1,0 +1,82 @@
+import net from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { tellFailure, UsageError } from '../../cli/failure.ts'
+import { createLog, type LogFormat } from '../../cli/log.ts'
+import { portOwner } from '../../cli/port-owner.ts'
+import type { Terminal } from '../../cli/terminal.ts'
+import { MillraceError } from '../../core/host/errors.ts'
+
+function terminalWith(lines: string[]): Terminal {
+  const err = (text: string): void => void lines.push(text)
+  return { out: err, err, style: (_style, text) => text, env: {}, directory: '/' }
+}
+
+describe('log', () => {
+  const write = (format: LogFormat) => {
+    const lines: string[] = []
+    const wall = () => new Date(2026, 0, 2, 3, 4, 5).getTime()
+    const log = createLog({ format, level: 'info', terminal: terminalWith(lines), wall })
+    log.debug('not shown')
+    log.info('config applied', { revision: 2, reason: 'a b', absent: undefined })
+    log.error('failed', { stack: 'Error: x\n    at y' })
+    return lines
+  }
+
+  test('pretty: time, level, message, fields; a stack stands below', () => {
+    expect(write('pretty')).toEqual([
+      '03:04:05 info  config applied revision=2 reason="a b"',
+      '03:04:05 error failed\n               Error: x\n                   at y',
+    ])
+  })
+
+  test('json: one object a line', () => {
+    const lines = write('json').map((line) => JSON.parse(line) as Record<string, unknown>)
+    expect(lines).toMatchObject([
+      { level: 30, msg: 'config applied', revision: 2, reason: 'a b' },
+      { level: 50, msg: 'failed' },
+    ])
+    expect(Object.keys(lines[0])).not.toContain('hostname')
+  })
+})
+
+describe('failure', () => {
+  const tell = (error: unknown) => {
+    const lines: string[] = []
+    const status = tellFailure(error, terminalWith(lines), (port) => ({
+      pid: 7,
+      command: `owner-of-${port}`,
+    }))
+    return { status, text: lines.join('\n') }
+  }
+
+  test('a busy port names who holds it, and ends with status 1', () => {
+    const cause = Object.assign(new Error('listen EADDRINUSE'), { code: 'EADDRINUSE', port: 8080 })
+    const { status, text } = tell(new MillraceError('MR_LISTEN', 'listener web: it is in use', { cause }))
+    expect(status).toBe(1)
+    expect(text).toBe(
+      'millrace: MR_LISTEN listener web: it is in use\n  because: listen EADDRINUSE\n  port 8080 is held by pid 7 (owner-of-8080)',
+    )
+  })
+
+  test('what the config or the command line can mend ends with status 2', () => {
+    expect(tell(new MillraceError('MR_PLUGIN_CREATE', 'threw'))).toMatchObject({ status: 2 })
+    expect(tell(new UsageError('say which'))).toEqual({ status: 2, text: 'millrace: say which' })
+  })
+
+  test('an unexpected error shows its stack', () => {
+    expect(tell(new TypeError('x is not y'))).toMatchObject({
+      status: 1,
+      text: expect.stringMatching(/\n +at /),
+    })
+  })
+})
+
+test.runIf(process.platform === 'linux')('the owner of a port is found by pid and name', async () => {
+  const server = net.createServer()
+  onTestFinished(() => void server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as net.AddressInfo
+  expect(portOwner(port)).toMatchObject({ pid: process.pid, command: expect.stringMatching(/\S/) })
+  await new Promise((resolve) => server.close(resolve))
+  expect(portOwner(port)).toBeUndefined()
+})
