@@ -1,5 +1,5 @@
 /** The access log: one JSON line per exchange, written by the main thread to standard output or a file. */
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { destination, type Logger, pino } from 'pino'
 import type { Timer } from '../contracts/plugin.ts'
 import { MillraceError } from '../host/errors.ts'
@@ -8,6 +8,8 @@ import type { AccessRecord } from './access-record.ts'
 /** Lines are gathered up to this many bytes, or for `flushMs`. */
 const gatheredBytes = 16 * 1024
 const flushMs = 250
+/** Written at once at most. */
+const writeBytes = 64 * 1024
 /** Held in memory at most when the disk or the reader of standard output does not keep up; later lines are dropped. */
 const heldBytes = 16 * 1024 * 1024
 
@@ -17,13 +19,18 @@ export interface AccessLogDeps {
   failed(error: Error): void
 }
 
+type Stream = ReturnType<typeof destination>
+
 export class AccessLog {
   /** undefined: standard output. */
   readonly path: string | undefined
-  readonly #stream: ReturnType<typeof destination>
+  readonly #deps: AccessLogDeps
   readonly #logger: Logger
   readonly #timer: Timer
+  #stream: Stream
   #dropped = 0
+  /** Settles when the streams of before the last rotations have ended. */
+  #ended: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
 
   /**
@@ -32,16 +39,12 @@ export class AccessLog {
    */
   constructor(path: string | undefined, deps: AccessLogDeps) {
     this.path = path
-    this.#stream = destination({
-      dest: path === undefined ? 1 : open(path),
-      sync: false,
-      minLength: gatheredBytes,
-      maxLength: heldBytes,
-    })
-    this.#stream.on('error', deps.failed)
-    this.#stream.on('drop', () => this.#dropped++)
-    // Neither pid, host name, level nor message: a line holds the exchange and nothing else.
-    this.#logger = pino({ base: null, timestamp: false, formatters: { level: () => ({}) } }, this.#stream)
+    this.#deps = deps
+    this.#stream = this.#open()
+    // Neither pid, host name nor level; `type` tells the lines from others on standard output.
+    const formatters = { level: () => ({ type: 'access' }) }
+    const output = { write: (line: string): unknown => this.#stream.write(line) }
+    this.#logger = pino({ base: null, timestamp: false, formatters }, output)
     this.#timer = deps.clock.every(flushMs, () => this.#stream.flush())
   }
 
@@ -54,25 +57,56 @@ export class AccessLog {
     if (this.#closed === undefined) this.#logger.info(toLine(record))
   }
 
-  /** Opens the file anew, after it was moved away by a log rotation. */
+  /**
+   * Opens the file anew, after it was moved away by a log rotation. What was written before goes to the old one.
+   * @throws MR_CONFIG_FILE when the file cannot be opened; the old one stays in use
+   */
   reopen(): void {
-    if (this.path !== undefined && this.#closed === undefined) this.#stream.reopen(this.path)
+    if (this.path === undefined || this.#closed !== undefined) return
+    const old = this.#stream
+    this.#stream = this.#open()
+    // The stream's own `reopen` never ends when it is closed soon after.
+    this.#ended = Promise.all([this.#ended, end(old)])
   }
 
   /** Writes what is held and closes the file. Idempotent. */
   close(): Promise<void> {
-    this.#closed ??= new Promise((resolve) => {
+    if (this.#closed === undefined) {
       this.#timer.cancel()
-      this.#stream.once('close', resolve)
-      this.#stream.end()
-    })
+      this.#closed = Promise.all([this.#ended, end(this.#stream)]).then(() => {})
+    }
     return this.#closed
+  }
+
+  #open(): Stream {
+    const { path } = this
+    if (path !== undefined) tryOpen(path)
+    const stream = destination({
+      dest: path ?? 1,
+      sync: false,
+      minLength: gatheredBytes,
+      maxWrite: writeBytes,
+      maxLength: heldBytes,
+    })
+    stream.on('error', this.#deps.failed)
+    stream.on('drop', () => this.#dropped++)
+    return stream
   }
 }
 
-function open(path: string): number {
+/** Writes what the stream holds and closes it. A last write that fails ends it too. */
+function end(stream: Stream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('close', resolve)
+    stream.once('error', () => resolve())
+    stream.end()
+  })
+}
+
+/** The stream opens its file later and reports failures as it would a failed write: so it is tried at once. */
+function tryOpen(path: string): void {
   try {
-    return openSync(path, 'a', 0o640)
+    closeSync(openSync(path, 'a', 0o640))
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new MillraceError('MR_CONFIG_FILE', `the access log cannot be opened: ${reason}`, {

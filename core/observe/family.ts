@@ -7,8 +7,8 @@ export interface NodeState {
   readonly version: string
   /** Of the snapshot that is served. */
   readonly revision: number
-  /** undefined before the first one. `at` in wall-clock milliseconds. */
-  readonly lastReload: { readonly ok: boolean; readonly at: number } | undefined
+  /** The start counts as the first. `at` in wall-clock milliseconds. */
+  readonly lastReload: { readonly ok: boolean; readonly at: number }
   readonly draining: boolean
   readonly threads: readonly { readonly ready: boolean; readonly restarts: number }[]
   /** Stalls of the main thread's own event loop. */

@@ -98,14 +98,14 @@ export const nodeFamilies: readonly Family[] = [
     type: 'gauge',
     help: '1 when the last config that was read is the one that is served, 0 when it was refused.',
     labels: [],
-    read: (sources) => lastReload(sources, ({ ok }) => Number(ok)),
+    read: (sources) => [[none, Number(sources.node().lastReload.ok)]],
   },
   {
     name: 'millrace_config_last_reload_timestamp_seconds',
     type: 'gauge',
     help: 'When the last config was read, applied or refused; Unix time.',
     labels: [],
-    read: (sources) => lastReload(sources, ({ at }) => at / 1000),
+    read: (sources) => [[none, sources.node().lastReload.at / 1000]],
   },
   {
     name: 'millrace_draining',
@@ -149,12 +149,4 @@ function perThread(
   const { mainStalls } = node()
   if (mainStalls) samples.push([{ thread: 'main' }, main(mainStalls)])
   return samples
-}
-
-function lastReload(
-  sources: MetricsSources,
-  value: (reload: NonNullable<NodeState['lastReload']>) => number,
-): Sample[] {
-  const { lastReload: reload } = sources.node()
-  return reload ? [[none, value(reload)]] : []
 }
