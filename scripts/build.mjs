@@ -1,10 +1,11 @@
-/** `npm run build`: writes the package that is published into dist/. `npm pack ./dist` makes the tarball. */
+/** `npm run build`: writes the package that is published into dist/ (or the folder named by the argument).
+ * `npm pack ./dist` makes the tarball. */
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { root, setUp } from './setup.mjs'
 
-const dist = path.join(root, 'dist')
+const dist = path.resolve(process.argv[2] ?? path.join(root, 'dist'))
 const folders = ['cli', 'core', 'plugins', 'orchestrator', 'dns', 'test/conformance']
 const documents = ['README.md', 'CHANGELOG.md', 'LICENSE']
 
@@ -57,6 +58,14 @@ function writePackageJson() {
   fs.writeFileSync(path.join(dist, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
 }
 
+/** Declarations keep `.ts` in their imports; those files do not exist in the package. */
+function rewriteDeclarations() {
+  for (const file of filesOf(dist).filter((name) => name.endsWith('.d.ts'))) {
+    const text = fs.readFileSync(file, 'utf8')
+    fs.writeFileSync(file, text.replaceAll(/(\bfrom |\bimport\()(['"])(\.[^'"]*)\.ts\2/g, '$1$2$3.js$2'))
+  }
+}
+
 /** The compiler rewrites imports, but not other mentions of `.ts` files, which do not exist in the package. */
 function checkUrls() {
   const left = filesOf(dist)
@@ -64,7 +73,7 @@ function checkUrls() {
     .filter((file) => /new URL\(\s*['"`][^'"`]*\.ts['"`]/.test(fs.readFileSync(file, 'utf8')))
   for (const file of left)
     process.stderr.write(
-      `${path.relative(root, file)}: new URL('….ts') is not rewritten; derive the extension\n`,
+      `${path.relative(dist, file)}: new URL('….ts') is not rewritten; derive the extension\n`,
     )
   return left.length === 0
 }
@@ -72,8 +81,11 @@ function checkUrls() {
 const node = setUp()
 fs.rmSync(dist, { recursive: true, force: true })
 const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-const { status } = spawnSync(node, [tsc, '-p', path.join(root, 'tsconfig.build.json')], { stdio: 'inherit' })
+const { status } = spawnSync(node, [tsc, '-p', path.join(root, 'tsconfig.build.json'), '--outDir', dist], {
+  stdio: 'inherit',
+})
 if (status !== 0) process.exit(status ?? 1)
+rewriteDeclarations()
 copyAssets()
 writePackageJson()
 if (!checkUrls()) process.exit(1)

@@ -1,0 +1,132 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { until } from '../harness/until.ts'
+
+const root = path.resolve(import.meta.dirname, '../..')
+const folder = mkdtempSync(path.join(tmpdir(), 'millrace-package-'))
+const dist = path.join(folder, 'dist')
+const project = path.join(folder, 'project')
+
+/** As in a shell of its own: nothing of the npm that runs the tests. */
+const env = Object.fromEntries(
+  Object.entries(process.env)
+    .filter(([name]) => !/^(npm_|MILLRACE_|VITEST|NODE_)/.test(name))
+    .map(([name, value]) => [
+      name,
+      name === 'PATH' ? value?.replaceAll(/[^:]*node_modules\/[^:]*:/g, '') : value,
+    ]),
+)
+
+const run = (command: string, ...args: string[]): string =>
+  execFileSync(command, args, { cwd: project, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+
+beforeAll(() => {
+  mkdirSync(project)
+  execFileSync(process.execPath, [path.join(root, 'scripts/build.mjs'), dist])
+  const tarball = run('npm', 'pack', '--silent', dist).trim()
+  writeFileSync(path.join(project, 'package.json'), '{ "private": true }\n')
+  const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
+  run('npm', ...install, `./${tarball}`, `node@${process.versions.node}`, '--allow-scripts=node')
+}, 300_000)
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** `npx millrace <args>` in the project; ended, with its group, when the test ends. */
+function npx(...args: string[]) {
+  const child = spawn('npx', ['millrace', ...args], { cwd: project, env, detached: true, stdio: 'pipe' })
+  const text = { all: '' }
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text.all += String(chunk)))
+  const exited = once(child, 'exit') as Promise<[number | null]>
+  onTestFinished(() => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid ?? 0), 'SIGKILL')
+  })
+  return { child, text, exited }
+}
+
+test('the package holds JavaScript and declarations, and nothing of the repository’s tools', () => {
+  const files = globSync('**', { cwd: dist, withFileTypes: true }).filter((entry) => entry.isFile())
+  const names = files.map((entry) => path.relative(dist, path.join(entry.parentPath, entry.name)))
+  expect(names).toEqual(
+    expect.arrayContaining(['cli/bin.js', 'cli/demo.yaml', 'core/contracts/index.d.ts', 'LICENSE']),
+  )
+  expect(names.filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))).toEqual([])
+  expect(names.filter((name) => /^(test|bench|scripts|examples|node_modules)\//.test(name))).toEqual([])
+  const manifest = JSON.parse(readFileSync(path.join(dist, 'package.json'), 'utf8')) as Record<
+    string,
+    unknown
+  >
+  expect(manifest).not.toHaveProperty('devDependencies')
+  expect(manifest).not.toHaveProperty('workspaces')
+  expect(manifest).not.toHaveProperty('scripts')
+  expect(JSON.stringify(manifest.imports)).not.toMatch(/(?<!\.d)\.ts"/)
+})
+
+test('npx millrace up serves a .ts plugin on two threads', async () => {
+  const backend = http.createServer((_request, response) => response.end('from the backend'))
+  onTestFinished(() => {
+    backend.closeAllConnections()
+    backend.close()
+  })
+  backend.listen(0, '127.0.0.1')
+  await once(backend, 'listening')
+  writeFileSync(
+    path.join(project, 'stamp.ts'),
+    `import { definePlugin, type Filter, z } from 'millrace'
+     export default definePlugin({
+       api: 1, kind: 'filter', name: 'stamp', options: z.strictObject({ text: z.string() }),
+       create(context, options): Filter {
+         return { onResponse(exchange) { exchange.response?.headers.set('x-stamp', options.text + context.threads) } }
+       },
+     })\n`,
+  )
+  writeFileSync(
+    path.join(project, 'millrace.yaml'),
+    `node: { threads: 2 }
+plugins: [./stamp.ts]
+listeners: { web: { address: "127.0.0.1:0" } }
+admin: { address: "127.0.0.1:0" }
+drain: { delay: 0s }
+filters: [{ use: stamp, text: "threads: " }]
+routes: [{ service: shop }]
+services: { shop: { backends: ["http://127.0.0.1:${(backend.address() as AddressInfo).port}"] } }\n`,
+  )
+  const { child, text, exited } = npx('up', '-c', 'millrace.yaml')
+  const url = await until(`it listens`, () => /web +(http:\S+)/.exec(text.all)?.[1], { timeoutMs: 60_000 })
+  const response = await fetch(url)
+  expect(await response.text()).toBe('from the backend')
+  expect(response.headers.get('x-stamp')).toBe('threads: 2')
+  process.kill(-(child.pid ?? 0), 'SIGINT')
+  expect((await exited)[0]).toBe(0)
+})
+
+test('npx millrace up without a config runs the demo', async () => {
+  const { child, text, exited } = npx('up', '--port', '0')
+  const url = await until('it listens', () => /proxy +(http:\S+)/.exec(text.all)?.[1], { timeoutMs: 60_000 })
+  expect(await (await fetch(url)).text()).toMatch(/^Hello from backend/)
+  process.kill(-(child.pid ?? 0), 'SIGINT')
+  expect((await exited)[0]).toBe(0)
+})
+
+test('its declarations type a plugin: kind and options are inferred', () => {
+  const source = `import { type Backend, definePlugin, z } from 'millrace'
+    export default definePlugin({
+      api: 1, kind: 'algorithm', name: 'own', options: z.strictObject({ limit: z.int().default(1) }),
+      create(context, options) {
+        const threads: number = context.threads
+        // @ts-expect-error limit is a number: had the types not been found, it would be anything
+        const wrong: string = options.limit
+        let backends: readonly Backend[] = []
+        return { update(view) { backends = view.available }, pick: () => backends[threads + wrong.length] }
+      },
+    })\n`
+  writeFileSync(path.join(project, 'typed.ts'), source)
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', '']
+  const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
+  expect(run(process.execPath, tsc, ...options, 'typed.ts')).toBe('')
+})
