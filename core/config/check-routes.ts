@@ -10,12 +10,18 @@ interface Seen {
   readonly path: ConfigPath
 }
 
+interface Named {
+  readonly place: string
+  /** Written in the config, not made from the match. */
+  readonly isGiven: boolean
+}
+
 /** Finds equal matches within each list, and names that stand twice in all of them. */
 export function checkRoutes(
   document: ConfigDocument,
   lists: readonly (readonly [routes: readonly unknown[], path: ConfigPath])[],
 ): void {
-  const names = new Map<string, string>()
+  const names = new Map<string, Named>()
   for (const [routes, path] of lists) {
     const groups = new Map<string, Seen[]>()
     routes.forEach((route, index) => {
@@ -83,15 +89,20 @@ function checkName(
   document: ConfigDocument,
   route: unknown,
   path: ConfigPath,
-  names: Map<string, string>,
+  names: Map<string, Named>,
   listener: string | undefined,
 ): void {
   const given = typeof route === 'object' && route !== null && 'name' in route ? route.name : undefined
   const match = parseMatch(route)
   const name = typeof given === 'string' ? given : match && renderMatch(match, listener)
   if (name === undefined) return
+  const isGiven = typeof given === 'string'
   const other = names.get(name)
-  if (other === undefined) names.set(name, renderPath(path))
-  else if (typeof given === 'string')
-    document.report({ code: 'MR_CONFIG_DUPLICATE', message: `the name of ${other}`, path: [...path, 'name'] })
+  if (other === undefined) names.set(name, { place: renderPath(path), isGiven })
+  else if (isGiven || other.isGiven)
+    document.report({
+      code: 'MR_CONFIG_DUPLICATE',
+      message: `the name of ${other.place}`,
+      path: isGiven ? [...path, 'name'] : path,
+    })
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { closest } from '../host/did-you-mean.ts'
 import type { ConfigDocument } from './document.ts'
+import { plainScalar } from './expand.ts'
 import type { ConfigPath } from './problems.ts'
 import { laterKeys } from './schema.ts'
 
@@ -90,10 +91,13 @@ function expectation(issue: Issue): string {
     return issue.origin === 'array' ? 'expected at least one entry' : `expected at least ${issue.minimum}`
   if (issue.code === 'too_big' && typeof issue.maximum === 'number')
     return `expected at most ${issue.maximum}`
-  if (issue.code === 'invalid_type' && issue.message.startsWith('Invalid input'))
+  if (issue.code === 'invalid_type' && issue.message.startsWith(generic))
     return `expected ${typeNames[issue.expected] ?? issue.expected}`
   return issue.message
 }
+
+/** How messages of the schema library begin; other messages are our own. */
+const generic = 'Invalid input'
 
 const typeNames: Readonly<Record<string, string>> = {
   int: 'a whole number',
@@ -119,12 +123,17 @@ function suggestValue(
     const near = closest(value, issue.values.map(String))
     return near === undefined ? undefined : `did you mean ${JSON.stringify(near)}?`
   }
+  if (issue.code === 'invalid_type' && (issue.expected === 'number' || issue.expected === 'boolean'))
+    return typeof plainScalar(String(value)) === issue.expected ? 'write it without quotes' : undefined
   const wantsText = issue.code === 'invalid_type' && issue.expected === 'string'
   if (!wantsText && issue.code !== 'invalid_union') return undefined
   const source = document.sourceOf(path)
   if (source === undefined) return undefined
   const isBracketed = Array.isArray(value) && /^\[[\da-fA-F]*:[\da-fA-F:.]*\]$/.test(source)
-  const isScalar = wantsText && (typeof value === 'number' || typeof value === 'boolean')
+  const isScalar =
+    wantsText &&
+    issue.message.startsWith(generic) &&
+    (typeof value === 'number' || typeof value === 'boolean')
   return isBracketed || isScalar ? `quote this: ${JSON.stringify(source)}` : undefined
 }
 

@@ -94,9 +94,9 @@ const listenerSchema = z.strictObject({
 })
 
 const limits = z.strictObject({
-  head: size.prefault('16KiB'),
+  head: size.refine((bytes) => bytes >= 256 && bytes <= 2 ** 20, 'expected 256B to 1MiB').prefault('16KiB'),
   fields: z.int().min(1).max(10_000).default(100),
-  target: size.prefault('8KiB'),
+  target: size.refine((bytes) => bytes >= 16 && bytes <= 2 ** 20, 'expected 16B to 1MiB').prefault('8KiB'),
   headTimeout: positiveDuration.prefault('10s'),
   body: size.prefault(0).describe('0: no limit'),
   bodyIdle: positiveDuration.prefault('30s'),

@@ -1,8 +1,9 @@
 /** Reads a config from where it stands. */
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { codeHash } from '../host/code-hash.ts'
+import { versioned, withoutVersions } from '../host/resolver.ts'
 import { type ConfigDocument, DataDocument } from './document.ts'
 import type { Environment } from './expand.ts'
 import { ConfigError, type Problem } from './problems.ts'
@@ -31,7 +32,7 @@ export async function readSource(source: ConfigSource, env: Environment): Promis
   const around = { directory: dirname(file), file }
   const text = await readText(source.path, file)
   if (!codeExtensions.has(extname(file))) return { document: textDocument(source.path, env, text), ...around }
-  return { document: await importConfig(source.path, file, text, env), ...around }
+  return { document: await importConfig(source.path, file, env), ...around }
 }
 
 function textDocument(name: string, env: Environment, text: string): TextDocument {
@@ -62,19 +63,14 @@ function wholeFile(code: Problem['code'], file: string, message: string): Proble
   return { code, message, file, line: 0, column: 0, path: '', frame: '' }
 }
 
-async function importConfig(
-  shown: string,
-  file: string,
-  text: string,
-  env: Environment,
-): Promise<ConfigDocument> {
-  // The hash makes a changed file a new module, so that a reload sees it.
-  const hash = createHash('sha256').update(text).digest('hex').slice(0, 16)
+async function importConfig(shown: string, file: string, env: Environment): Promise<ConfigDocument> {
+  const url = pathToFileURL(file).href
   let module: { default?: unknown }
   try {
-    module = await import(`${pathToFileURL(file).href}?hash=${hash}`)
+    // The hash, over relative imports too, makes changed code a new module, so that a reload sees it.
+    module = await import(versioned(url, await codeHash(url)))
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split('\n')[0] : 'it threw'
+    const reason = cause instanceof Error ? withoutVersions(cause.message).split('\n')[0] : 'it threw'
     throw new ConfigError([
       wholeFile('MR_CONFIG_READ', shown, `${basename(file)} cannot be imported: ${reason}`),
     ])

@@ -1,8 +1,11 @@
 /** YAML or JSON text as plain data that knows its lines and columns. */
 import {
+  type Alias,
   isAlias,
   isCollection,
   isMap,
+  isNode,
+  isPair,
   isScalar,
   isSeq,
   type Node,
@@ -15,8 +18,8 @@ import { type Environment, plainScalar } from './expand.ts'
 import { type ConfigPath, codeFrame, type Problem, renderPath } from './problems.ts'
 import { type ParsedText, parseText, unshield } from './yaml-text.ts'
 
-/** Nodes after aliases are followed; a file of nested aliases can stand for billions. */
-const mostNodes = 2_000_000
+/** Nodes that aliases may stand for, in all; a file of nested aliases can stand for billions. */
+const mostAliased = 200_000
 
 type Range = readonly [start: number, end: number]
 
@@ -26,7 +29,8 @@ export class TextDocument extends ConfigDocument {
   private readonly parsed: ParsedText
   private readonly expanded = new Set<Node>()
   private readonly silenced: Range[]
-  private nodes = 0
+  private aliased = 0
+  private readonly targets = new Map<Alias, Node | undefined>()
 
   constructor(file: string, env: Environment, text: string) {
     super(file, env)
@@ -90,24 +94,36 @@ export class TextDocument extends ConfigDocument {
 
   /** Plain data of a node. `aliases`: those being followed, to stop at a circle. */
   private read(node: unknown, path: ConfigPath, aliases: readonly string[]): unknown {
-    this.nodes++
-    if (isAlias(node)) {
-      const target = this.parsed.document && node.resolve(this.parsed.document)
-      if (target && !aliases.includes(node.source) && this.nodes < mostNodes)
-        return this.read(target, path, [...aliases, node.source])
-      const source = this.slice(node)
-      if (target) this.syntax(path, 'this alias contains itself, or too much')
-      else
-        this.syntax(
-          path,
-          `YAML reads * as an alias, and there is no anchor &${node.source}`,
-          `quote this: ${JSON.stringify(source)}`,
-        )
-      return source
-    }
+    if (aliases.length > 0) this.aliased++
+    if (isAlias(node)) return this.readAlias(node, path, aliases)
     if (isSeq(node)) return node.items.map((item, index) => this.read(item, [...path, index], aliases))
     if (isMap(node)) return this.readMap(node, path, aliases)
     return isScalar(node) ? this.readScalar(node, path) : undefined
+  }
+
+  private readAlias(alias: Alias, path: ConfigPath, aliases: readonly string[]): unknown {
+    const target = this.resolve(alias)
+    const source = this.slice(alias)
+    if (target === undefined) {
+      const message = `YAML reads * as an alias, and there is no anchor &${alias.source}`
+      this.syntax(path, message, `quote this: ${JSON.stringify(source)}`)
+    } else if (aliases.includes(alias.source)) {
+      this.syntax(path, 'this alias contains itself')
+    } else if (this.aliased < mostAliased) {
+      return this.read(target, path, [...aliases, alias.source])
+    } else if (this.aliased < Number.POSITIVE_INFINITY) {
+      this.syntax(path, `aliases stand for more than ${mostAliased} values`)
+      this.aliased = Number.POSITIVE_INFINITY
+    }
+    return source
+  }
+
+  /** Looked up once: it is a walk through the whole file. */
+  private resolve(alias: Alias): Node | undefined {
+    if (this.targets.has(alias)) return this.targets.get(alias)
+    const target = this.parsed.document && alias.resolve(this.parsed.document)
+    this.targets.set(alias, target)
+    return target
   }
 
   private readMap(map: YAMLMap, path: ConfigPath, aliases: readonly string[]): Record<string, unknown> {
@@ -162,7 +178,7 @@ export class TextDocument extends ConfigDocument {
       if (!isMerge(pair)) continue
       const sources = isSeq(pair.value) ? pair.value.items : [pair.value]
       for (const source of sources) {
-        const target = isAlias(source) ? this.parsed.document && source.resolve(this.parsed.document) : source
+        const target = isAlias(source) ? this.resolve(source) : source
         if (isMap(target)) result.push(target, ...(depth < 20 ? this.merged(target, depth + 1) : []))
       }
     }
@@ -171,11 +187,10 @@ export class TextDocument extends ConfigDocument {
 
   /** Nodes of a path; where it leads nowhere, of the nearest thing above it (`exact` is false then). */
   private find(path: ConfigPath): { key: Node | undefined; value: Node | undefined; exact: boolean } {
-    const document = this.parsed.document
-    let value: Node | undefined = document?.contents ?? undefined
+    let value: Node | undefined = this.parsed.document?.contents ?? undefined
     let key: Node | undefined
     for (const part of path) {
-      const holder: unknown = isAlias(value) && document ? value.resolve(document) : value
+      const holder: unknown = isAlias(value) ? this.resolve(value) : value
       const pair: Pair | undefined = isMap(holder)
         ? [holder, ...this.merged(holder)]
             .flatMap((map) => map.items)
@@ -198,22 +213,24 @@ export class TextDocument extends ConfigDocument {
   private pathAt(offset: number): ConfigPath {
     const path: (string | number)[] = []
     let node: unknown = this.parsed.document?.contents
-    const holds = (part: unknown) => {
-      const range = (part as Node | null)?.range
-      return range !== undefined && range !== null && range[0] <= offset && offset < range[1]
-    }
     while (isCollection(node)) {
       const items: readonly unknown[] = node.items
-      const index = items.findIndex((item) =>
-        isMap(node) ? holds((item as Pair).key) || holds((item as Pair).value) : holds(item),
-      )
+      const index = items.findIndex((item) => {
+        const [first, last] = isPair(item) ? [item.key, item.value ?? item.key] : [item, item]
+        const [from, to] = [rangeOf(first), rangeOf(last)]
+        return from !== undefined && to !== undefined && from[0] <= offset && offset < to[1]
+      })
       if (index < 0) break
       const item = items[index]
-      path.push(isMap(node) ? this.keyOf(item as Pair) : index)
-      node = isMap(node) ? (holds((item as Pair).value) ? (item as Pair).value : undefined) : item
+      path.push(isPair(item) ? this.keyOf(item) : index)
+      node = isPair(item) ? item.value : item
     }
     return path
   }
+}
+
+function rangeOf(node: unknown): Range | undefined {
+  return isNode(node) && node.range ? [node.range[0], node.range[1]] : undefined
 }
 
 function isMerge(pair: Pair): boolean {
