@@ -1,13 +1,13 @@
 import { definePlugin, type Filter, type HeaderFields, z } from 'millrace'
-import { fieldName, fieldValue } from '../lib/fields.ts'
+import { fieldName, fields, fieldValue } from '../lib/fields.ts'
 
 const edits = z.strictObject({
   /** Names to remove; first of all. */
   remove: z.array(fieldName).default([]),
   /** Replaces every field of the name by one. */
-  set: z.record(fieldName, fieldValue).default({}),
+  set: fields(fieldValue).default({}),
   /** Adds a field after those that are there; a list adds several. */
-  append: z.record(fieldName, z.union([fieldValue, z.array(fieldValue)])).default({}),
+  append: fields(z.union([fieldValue, z.array(fieldValue)])).default({}),
 })
 
 /** The edits of one message as flat lists: a loop over them allocates nothing. */

@@ -25,3 +25,13 @@ export const fieldValue = z
   .string()
   .regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'a header value must hold no control characters, and none above U+00FF')
   .regex(/^(?![ \t])(.*[^ \t])?$/, 'a header value must not begin or end with a blank')
+
+/** Fields by name. A schema for the keys of the record would only say that a key is invalid, not why. */
+export const fields = <V extends z.ZodType>(value: V) =>
+  z.record(z.string(), value).superRefine((record, context) => {
+    for (const name of Object.keys(record)) {
+      for (const { message } of fieldName.safeParse(name).error?.issues ?? []) {
+        context.addIssue({ code: 'custom', message, path: [name] })
+      }
+    }
+  })

@@ -42,11 +42,12 @@ describe.each(names)('%s', (name) => {
     const random = seeded(count)
     const all = numbered(count, () => Math.floor(random() * 4))
     const instance = await algorithm(name)
+    const table = viewFor(name, all).table
     const request = new FakeRequest()
     for (let round = 0; round < 60; round++) {
       const share = random()
       const available = all.filter(({ weight }) => weight > 0 && random() < share)
-      const view = viewFor(name, all, available)
+      const view = new FakeView(all, available, table)
       for (const backend of all) view.load.set(backend, Math.floor(random() * 3))
       instance.update(view)
       for (let i = 0; i < 20; i++) {
