@@ -1,13 +1,12 @@
 /** Starts the real LB server, data threads and all, inside the test process, and stops it when the test ends. */
 import { tmpdir } from 'node:os'
-import { loadConfig, readPluginSources } from '#core/config/load'
-import { installResolver, loadPlugins } from '#core/host/loader'
 import type { ConfigInput } from '#core/config/define'
-import type { Config } from '#core/config/snapshot'
+import { type LoadedConfig, loadConfig, readPluginSources } from '#core/config/load'
+import { installResolver, loadPlugins } from '#core/host/loader'
+import type { PluginRegistry } from '#core/host/registry'
 import { type LbServer, startLbServer } from '#core/threads/lb-server'
 import { builtins } from '#plugins/manifest'
 import { release, type Scoped } from './cleanup.ts'
-import type { RawBackend } from './raw-backend.ts'
 
 export interface LogLine {
   readonly level: string
@@ -19,14 +18,10 @@ export interface Lb {
   readonly server: LbServer
   /** Port of the first listener. */
   readonly port: number
-  /** `http://127.0.0.1:port` of the admin listener. */
-  readonly admin: string
   readonly log: LogLine[]
   portOf(listener: string): number
   /** Applies another config; rejects where it is refused. */
   apply(config: ConfigInput | string): Promise<void>
-  /** Text of an admin path. */
-  get(path: string): Promise<string>
 }
 
 export interface LbOptions extends Scoped {
@@ -34,27 +29,36 @@ export interface LbOptions extends Scoped {
   readonly directory?: string
 }
 
-const manifestUrl = new URL('../../plugins/manifest.ts', import.meta.url)
+const builtinsUrl = new URL('../../plugins/manifest.ts', import.meta.url)
 
-export async function readConfig(config: ConfigInput | string, directory = tmpdir()): Promise<Config> {
+interface Read {
+  readonly config: LoadedConfig
+  readonly registry: PluginRegistry
+}
+
+async function readConfig(config: ConfigInput | string, directory = tmpdir()): Promise<Read> {
   const text = typeof config === 'string' ? config : JSON.stringify(config)
   const source = { text, name: 'test.yaml', directory }
-  installResolver()
-  const plugins = await loadPlugins(await readPluginSources(source, { env: {} }), builtins)
-  return loadConfig(source, { env: {}, plugins: plugins.catalog() })
+  const { uninstall } = installResolver()
+  try {
+    const registry = await loadPlugins(await readPluginSources(source, { env: {} }), builtins)
+    return { config: await loadConfig(source, { env: {}, plugins: registry.catalog() }), registry }
+  } finally {
+    uninstall()
+  }
 }
 
 /** Starts an LB server with one data thread, unless the config says otherwise. */
 export async function startLb(config: ConfigInput | string, options: LbOptions = {}): Promise<Lb> {
   const log: LogLine[] = []
-  const line =
+  const at =
     (level: string) =>
-    (message: string, fields: Record<string, unknown> = {}) =>
+    (message: string, fields: Record<string, unknown> = {}): void =>
       void log.push({ level, message, fields })
   const server = await startLbServer({
-    config: await readConfig(config, options.directory),
-    builtinsUrl: manifestUrl,
-    log: { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') },
+    ...(await readConfig(config, options.directory)),
+    builtinsUrl,
+    log: { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') },
   })
   release(options, () => server.close())
   const portOf = (name: string): number => {
@@ -62,18 +66,14 @@ export async function startLb(config: ConfigInput | string, options: LbOptions =
     if (listener === undefined) throw new Error(`No listener ${name}`)
     return listener.port
   }
-  const admin = `http://127.0.0.1:${server.admin?.port}`
   return {
     server,
     log,
-    admin,
     portOf,
     port: server.listeners[0].port,
     async apply(next) {
-      await server.apply(await readConfig(next, options.directory))
-    },
-    async get(path) {
-      return (await fetch(admin + path)).text()
+      const result = await server.apply((await readConfig(next, options.directory)).config)
+      if (result.status !== 'applied') throw new Error(`Not applied: ${JSON.stringify(result)}`)
     },
   }
 }
@@ -83,6 +83,7 @@ export interface SimpleSettings {
   readonly service?: Record<string, unknown>
   /** Settings of the one listener. */
   readonly listener?: Record<string, unknown>
+  /** Any other part of the config. */
   readonly [key: string]: unknown
 }
 
@@ -91,20 +92,17 @@ export const neverOpens = { use: 'error-rate', minRequests: 1_000_000 }
 
 /** One listener `web`, one service `app` over the backends, everything else at its default. */
 export function simpleConfig(
-  backends: readonly (RawBackend | { url: string } | string)[],
+  backends: readonly ({ readonly url: string } | string)[],
   settings: SimpleSettings = {},
 ): ConfigInput {
   const { service, listener, ...rest } = settings
-  const urls = backends.map((backend) => (typeof backend === 'string' ? backend : { ...backend, url: backend.url }))
+  const urls = backends.map((backend) => (typeof backend === 'string' ? backend : backend.url))
   return {
     node: { threads: 1 },
-    admin: { address: '127.0.0.1:0' },
     drain: { delay: '0s', timeout: '2s' },
     listeners: { web: { address: '127.0.0.1:0', ...listener } },
     routes: [{ service: 'app' }],
-    services: {
-      app: { backends: urls.map((one) => (typeof one === 'string' ? one : one.url)), breaker: neverOpens, ...service },
-    },
+    services: { app: { backends: urls, breaker: neverOpens, ...service } },
     ...rest,
-  } as ConfigInput
+  }
 }
