@@ -9,7 +9,8 @@ test('all requests go to the primary while it is up, to the spare while it is no
   await primary.stop()
   expect(await textOf(url)).toBe('spare')
   await primary.start()
-  await until('the primary is used again', async () => (await textOf(url)) === 'primary', {
-    timeoutMs: 20_000,
-  })
+  const usedAgain = async (): Promise<void> => {
+    while ((await textOf(url)) !== 'primary') await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  await within('the primary to be used again', usedAgain(), 20_000)
 })

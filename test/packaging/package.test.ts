@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
@@ -23,12 +23,15 @@ const env = Object.fromEntries(
     ]),
 )
 
-const run = (command: string, ...args: string[]): string =>
-  execFileSync(command, args, { cwd: project, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+function run(command: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd: project, env, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: status ${status}\n${stdout}${stderr}`)
+  return stdout
+}
 
 beforeAll(() => {
   mkdirSync(project)
-  execFileSync(process.execPath, [path.join(root, 'scripts/build.mjs'), dist])
+  run(process.execPath, path.join(root, 'scripts/build.mjs'), dist)
   const tarball = run('npm', 'pack', '--silent', dist).trim()
   writeFileSync(path.join(project, 'package.json'), '{ "private": true }\n')
   const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
