@@ -134,7 +134,7 @@ export class ThreadMetrics {
     return this.#backends + slot * backendLayout.stride
   }
 
-  // HOT: all that follows.
+  // HOT: all that follows. Nothing is allocated; where V8 does not inline a call, it boxes a fractional argument (16 bytes).
 
   /**
    * An exchange has ended.
