@@ -3,19 +3,21 @@
  * addresses probed, health sources made, then the threads prepare and commit. Whatever refuses, nothing has changed.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { Snapshot } from '../config/snapshot.ts'
-import type { Clock, Log } from '../contracts/plugin.ts'
+import type { Config } from '../config/snapshot.ts'
+import type { Log } from '../contracts/plugin.ts'
 import type { PluginRegistry } from '../host/registry.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
+import type { AccessLogSwitch, PreparedAccessLog } from './access-log-switch.ts'
 import { CommitQueue, transact, type Verdict } from './commit.ts'
 import type { HealthRunner } from './health.ts'
 import { type ErrorData, errorData } from './messages.ts'
 import { backendIds, placeServices } from './placement.ts'
+import { codeVersion } from './plugin-code.ts'
 import { probeListeners, probeSocketPath } from './probe-bind.ts'
 import type { SlotPlan, SlotPool } from './slots.ts'
 import { shareUnchanged } from './snapshot-delta.ts'
 import type { Supervisor } from './supervise.ts'
-import type { ThreadLink } from './thread-link.ts'
+import type { Target, ThreadLink } from './thread-link.ts'
 
 /** How long to wait for successors of threads that died, before a change is tried once more. */
 const wholeAgainMs = 15_000
@@ -30,46 +32,57 @@ export interface ApplyResult {
 }
 
 export interface ApplierDeps {
-  readonly clock: Clock
   readonly log: Log
+  /** With what plugins the process starts. */
   readonly registry: PluginRegistry
   readonly supervisor: Supervisor
   readonly health: HealthRunner
   readonly slots: SlotPool
   readonly services: SlotPool
+  readonly accessLog: AccessLogSwitch
   /** The snapshot is the one served from now on. */
   committed(snapshot: ThreadSnapshot): void
+}
+
+/** A config, and the plugins that it was checked against. */
+export interface Change {
+  readonly config: Config
+  readonly registry: PluginRegistry
 }
 
 /** Everything that a change has taken and must give back when it is refused. */
 type Draft = {
   readonly slots: SlotPlan
   readonly services: SlotPlan
-  readonly snapshot: ThreadSnapshot
+  readonly target: Target
   readonly health: Awaited<ReturnType<HealthRunner['prepare']>>
+  readonly accessLog: PreparedAccessLog
 }
 
 export class Applier {
   readonly #deps: ApplierDeps
-  readonly #queue: CommitQueue<Snapshot, ApplyResult>
+  readonly #queue: CommitQueue<Change, ApplyResult>
   #txn = 0
-  #served: ThreadSnapshot | undefined
+  #served: Target | undefined
   /** What `#served` was made from. */
-  #source: Snapshot | undefined
+  #source: Change | undefined
 
   constructor(deps: ApplierDeps) {
     this.#deps = deps
     const superseded = (): ApplyResult => this.#result('superseded')
-    this.#queue = new CommitQueue((snapshot) => this.#apply(snapshot), superseded)
+    this.#queue = new CommitQueue((change) => this.#apply(change), superseded)
   }
 
   get served(): ThreadSnapshot | undefined {
-    return this.#served
+    return this.#served?.snapshot
   }
 
-  /** Never throws: what is wrong stands in the result. */
-  apply(snapshot: Snapshot): Promise<ApplyResult> {
-    return this.#queue.change(snapshot)
+  /**
+   * Never throws: what is wrong stands in the result.
+   * @param registry absent: the plugins stay what they are
+   */
+  apply(config: Config, registry?: PluginRegistry): Promise<ApplyResult> {
+    return this.#queue.change({ config, registry: registry ?? this.#source?.registry ?? this.#deps.registry })
   }
 
   /** Brings the served snapshot to the successor of a dead thread. */
@@ -85,8 +98,8 @@ export class Applier {
     this.#deps.services.release(revision)
   }
 
-  async #apply(source: Snapshot): Promise<ApplyResult> {
-    if (this.#source && sameSnapshot(this.#source, source)) return this.#result('unchanged')
+  async #apply(source: Change): Promise<ApplyResult> {
+    if (this.#source && sameChange(this.#source, source)) return this.#result('unchanged')
     try {
       const first = await this.#attempt(source)
       if (first.outcome !== 'died') return this.#answer(first)
@@ -99,7 +112,7 @@ export class Applier {
     }
   }
 
-  async #attempt(source: Snapshot): Promise<Verdict> {
+  async #attempt(source: Change): Promise<Verdict> {
     const { supervisor } = this.#deps
     if (!(await supervisor.some(wholeAgainMs))) {
       const problems = [{ code: 'MR_THREAD', message: 'no data thread is there to take the config' } as const]
@@ -107,50 +120,59 @@ export class Applier {
     }
     const draft = await this.#draft(source)
     const participants = supervisor.online()
-    const verdict = await transact(participants, ++this.#txn, draft.snapshot, () =>
-      this.#commit(source, draft),
-    )
+    const verdict = await transact(participants, ++this.#txn, draft.target, () => this.#commit(source, draft))
     if (verdict.outcome === 'committed') {
       for (const link of participants) supervisor.serving(link)
       this.release()
       return verdict
     }
     const cleared = verdict.cleared.then(() => this.#abandon(draft.slots, draft.services))
+    draft.accessLog.discard()
     await this.#deps.health.discard(draft.health)
     return { ...verdict, cleared }
   }
 
-  async #draft(source: Snapshot): Promise<Draft> {
-    const { health, registry } = this.#deps
-    const slots = this.#deps.slots.plan(backendIds(source))
+  async #draft(source: Change): Promise<Draft> {
+    const { snapshot } = source.config
+    const slots = this.#deps.slots.plan(backendIds(snapshot))
     let services: SlotPlan | undefined
+    let accessLog: PreparedAccessLog | undefined
     try {
-      services = this.#deps.services.plan(Object.keys(source.services))
-      const placed = await placeServices(source, slots, services, this.#served, registry)
-      const ports = await probeListeners(
-        source.listeners,
-        this.#served?.listeners ?? [],
-        this.#served?.ports ?? {},
-      )
-      const revision = (this.#served?.revision ?? 0) + 1
-      const snapshot = shareUnchanged(this.#served, { ...source, revision, ports, services: placed })
-      const prepared = await health.prepare(placed)
-      health.place(prepared, new Set(slots.fresh.map(({ slot }) => slot)))
-      return { slots, services, snapshot, health: prepared }
+      services = this.#deps.services.plan(Object.keys(snapshot.services))
+      accessLog = this.#deps.accessLog.prepare(snapshot.accessLog)
+      const target = await this.#target(source, slots, services)
+      const health = await this.#deps.health.prepare(target.snapshot.services, source.registry)
+      this.#deps.health.place(health, new Set(slots.fresh.map(({ slot }) => slot)))
+      return { slots, services, target, health, accessLog }
     } catch (error) {
+      accessLog?.discard()
       this.#abandon(slots, services)
       throw error
     }
   }
 
-  #commit(source: Snapshot, draft: Draft): void {
-    const { revision } = draft.snapshot
-    this.#served = draft.snapshot
+  async #target({ config, registry }: Change, slots: SlotPlan, services: SlotPlan): Promise<Target> {
+    const { snapshot } = config
+    const before = this.#served?.snapshot
+    const previous = before && this.#source && { services: before.services, registry: this.#source.registry }
+    const placed = await placeServices(snapshot, { slots, services, registry, previous })
+    const ports = await probeListeners(snapshot.listeners, before?.listeners ?? [], before?.ports ?? {})
+    const revision = (before?.revision ?? 0) + 1
+    return {
+      snapshot: shareUnchanged(before, { ...snapshot, revision, ports, services: placed }),
+      code: { sources: config.bootstrap.plugins, version: codeVersion(registry) },
+    }
+  }
+
+  #commit(source: Change, draft: Draft): void {
+    const { snapshot } = draft.target
+    this.#served = draft.target
     this.#source = source
-    this.#deps.slots.commit(draft.slots, revision)
-    this.#deps.services.commit(draft.services, revision)
+    this.#deps.slots.commit(draft.slots, snapshot.revision)
+    this.#deps.services.commit(draft.services, snapshot.revision)
     this.#deps.health.commit(draft.health)
-    this.#deps.committed(draft.snapshot)
+    draft.accessLog.commit()
+    this.#deps.committed(snapshot)
   }
 
   #abandon(slots: SlotPlan, services: SlotPlan | undefined): void {
@@ -159,15 +181,15 @@ export class Applier {
   }
 
   async #join(link: ThreadLink): Promise<void> {
-    const snapshot = this.#served
-    if (!snapshot || !link.alive || link.revision === snapshot.revision) return
+    const target = this.#served
+    if (!target || !link.alive || link.revision === target.snapshot.revision) return
     const { log, supervisor } = this.#deps
     if (link.thread === 0) {
-      for (const listener of snapshot.listeners) {
+      for (const listener of target.snapshot.listeners) {
         if (listener.socketPath) await probeSocketPath(listener).catch((error) => log.error(String(error)))
       }
     }
-    const verdict = await transact([link], ++this.#txn, snapshot, () => {})
+    const verdict = await transact([link], ++this.#txn, target, () => {})
     if (verdict.outcome === 'committed') {
       supervisor.serving(link)
       this.release()
@@ -187,10 +209,13 @@ export class Applier {
   }
 
   #result(status: ApplyResult['status'], problems: readonly ErrorData[] = []): ApplyResult {
-    return { status, revision: this.#served?.revision ?? 0, problems }
+    return { status, revision: this.#served?.snapshot.revision ?? 0, problems }
   }
 }
 
-function sameSnapshot(a: Snapshot, b: Snapshot): boolean {
-  return isDeepStrictEqual({ ...a, revision: 0 }, { ...b, revision: 0 })
+function sameChange(a: Change, b: Change): boolean {
+  return (
+    isDeepStrictEqual({ ...a.config.snapshot, revision: 0 }, { ...b.config.snapshot, revision: 0 }) &&
+    (a.registry === b.registry || codeVersion(a.registry) === codeVersion(b.registry))
+  )
 }

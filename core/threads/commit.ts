@@ -2,9 +2,8 @@
  * The two-phase commit of a snapshot: all threads prepare, then all commit; one refusal or one death before the decision
  * and nothing changes. And the queue in front of it: one change at a time, of those that wait only the newest is done.
  */
-import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
 import type { ErrorData } from './messages.ts'
-import type { Participant, PrepareReply } from './thread-link.ts'
+import type { Participant, PrepareReply, Target } from './thread-link.ts'
 
 /** Longer than the host allows a plugin for `create`. */
 const prepareTimeoutMs = 30_000
@@ -31,16 +30,16 @@ export type Verdict =
 export async function transact(
   participants: readonly Participant[],
   txn: number,
-  snapshot: ThreadSnapshot,
+  target: Target,
   decide: () => void,
 ): Promise<Verdict> {
-  const asked = participants.map((participant) => participant.prepare(txn, snapshot, prepareTimeoutMs))
+  const asked = participants.map((participant) => participant.prepare(txn, target, prepareTimeoutMs))
   // The first bad answer decides: with a thread dead there is no point in waiting for the slow ones.
   await firstBadOrAll(asked)
   const replies = await settledSoFar(asked)
   if (replies.every((reply) => reply?.type === 'prepared')) {
     decide()
-    await Promise.all(participants.map((participant) => commitOne(participant, txn, snapshot)))
+    await Promise.all(participants.map((participant) => commitOne(participant, txn, target)))
     return { outcome: 'committed' }
   }
   const cleared = Promise.all(participants.map((participant) => participant.discard(txn))).then(() => {})
@@ -52,8 +51,8 @@ export async function transact(
   }
 }
 
-async function commitOne(participant: Participant, txn: number, snapshot: ThreadSnapshot): Promise<void> {
-  const answered = await participant.commit(txn, snapshot, commitTimeoutMs)
+async function commitOne(participant: Participant, txn: number, target: Target): Promise<void> {
+  const answered = await participant.commit(txn, target, commitTimeoutMs)
   if (!answered) await participant.kill()
 }
 

@@ -1,6 +1,6 @@
 /**
- * Entry of a data thread. It loads the plugins, then does what the main thread says; everything that carries traffic is
- * the data plane's. An error that nobody catches ends the thread; the main thread replaces it.
+ * Entry of a data thread. It loads the built-in plugins, then does what the main thread says; everything that carries
+ * traffic is the data plane's. An error that nobody catches ends the thread; the main thread replaces it.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { AnyPlugin } from '../contracts/plugin.ts'
@@ -11,6 +11,7 @@ import { ThreadMetrics } from '../observe/thread-metrics.ts'
 import { SharedArena } from './arena.ts'
 import type { FromThread, ThreadData, ToThread } from './messages.ts'
 import type { PlaneModule } from './plane.ts'
+import { CurrentRegistry } from './plugin-code.ts'
 import { SharedTable } from './table.ts'
 import { ThreadAgent } from './thread-agent.ts'
 import { AccessBatch, threadLog } from './thread-log.ts'
@@ -23,7 +24,7 @@ const post = (message: FromThread): void => port.postMessage(message)
 const clock = systemClock
 installResolver()
 const { builtins } = (await import(data.builtinsUrl)) as { builtins: readonly AnyPlugin[] }
-const registry = await loadPlugins(data.plugins, builtins)
+const registry = new CurrentRegistry(await loadPlugins([], builtins))
 const { DataPlane } = (await import(data.dataPlaneUrl)) as PlaneModule
 const arena = SharedArena.attach(data.arena, data.thread)
 const access = new AccessBatch(clock, post)
@@ -45,13 +46,18 @@ const plane = new DataPlane({
   ticketKeys: Buffer.from(data.ticketKeys),
 })
 
-const agent = new ThreadAgent(plane, clock, post)
+const agent = new ThreadAgent({
+  plane,
+  clock,
+  registry,
+  loadPlugins: (sources) => loadPlugins(sources, builtins),
+  post,
+})
 port.on('message', (message: ToThread) => {
   if (message.type === 'stop') {
     access.flush()
     plane.destroy()
-    // Messages that were posted before are delivered; sockets that are still open end with the thread.
-    port.close()
+    // What was posted before is delivered; what is still open ends with the thread.
     setImmediate(() => process.exit(0))
   } else agent.receive(message)
 })

@@ -19,9 +19,10 @@ export interface HealthDeps {
   random(): number
   readonly log: Log
   readonly table: SharedTable
-  readonly registry: PluginRegistry
   readonly stalls: StallWatch
   metrics(id: string, plugin: string): Metrics
+  /** False: somebody else probes, and no source is made. */
+  readonly enabled: boolean
 }
 
 type Source = {
@@ -54,12 +55,16 @@ export class HealthRunner {
    * Makes the instances that the services need and that are not there.
    * @throws MR_PLUGIN_* when one cannot be made; nothing is left behind then
    */
-  async prepare(services: ReadonlyMap<string, PlacedService>): Promise<PreparedHealth> {
+  async prepare(
+    services: ReadonlyMap<string, PlacedService>,
+    registry: PluginRegistry,
+  ): Promise<PreparedHealth> {
+    if (!this.#deps.enabled) return { services: new Map(), fresh: new Map() }
     const fresh = new Map<string, Source>()
     try {
       for (const [name, { config }] of services) {
-        if (config.health && !this.#keeps(name, config.health)) {
-          fresh.set(name, await this.#create(config, config.health))
+        if (config.health && !this.#keeps(name, config.health, registry)) {
+          fresh.set(name, await this.#create(config, config.health, registry))
         }
       }
     } catch (error) {
@@ -112,21 +117,22 @@ export class HealthRunner {
   }
 
   /** `rise`, `fall` and `initial` are the core's and need no new instance. */
-  #keeps(name: string, use: HealthUse): boolean {
+  #keeps(name: string, use: HealthUse, registry: PluginRegistry): boolean {
     const source = this.#sources.get(name)
     if (!source) return false
     const before = source.use
     return (
       before.use === use.use &&
+      source.plugin.loaded.hash === registry.find('health-source', use.use).hash &&
       before.intervalMs === use.intervalMs &&
       before.timeoutMs === use.timeoutMs &&
       isDeepStrictEqual(before.options, use.options)
     )
   }
 
-  async #create(config: ServiceConfig, use: HealthUse): Promise<Source> {
+  async #create(config: ServiceConfig, use: HealthUse, registry: PluginRegistry): Promise<Source> {
     const id = `service/${config.name}/health`
-    const { clock, random, log, registry } = this.#deps
+    const { clock, random, log } = this.#deps
     const report =
       (authoritative: boolean) => (target: string, result: Parameters<HealthStates['report']>[2]) => {
         if (!source.live) return

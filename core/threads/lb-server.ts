@@ -3,44 +3,30 @@
  * is put together here.
  */
 import { randomBytes } from 'node:crypto'
-import type { Config, Snapshot } from '../config/snapshot.ts'
+import type { Config } from '../config/snapshot.ts'
 import type { AnyPlugin, Log } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
 import { installResolver, loadPlugins } from '../host/loader.ts'
 import type { PluginRegistry } from '../host/registry.ts'
+import type { AdminListener } from '../observe/admin.ts'
+import type { NodeState } from '../observe/family.ts'
 import { PluginMetrics } from '../observe/plugin-metrics.ts'
+import type { ServiceState } from '../observe/service-state.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
+import { AccessLogSwitch } from './access-log-switch.ts'
 import { Applier, type ApplyResult } from './apply.ts'
 import { drain } from './drain.ts'
+import { ThreadDrain } from './drain-threads.ts'
 import { HealthRunner } from './health.ts'
-import { type FromThread, type ThreadData, toError } from './messages.ts'
+import type { BoundListener, LbServerOptions } from './lb-options.ts'
+import { type FromThread, toError } from './messages.ts'
 import { canReusePort } from './probe-bind.ts'
+import { Seeing } from './seeing.ts'
 import { SharedState } from './shared-state.ts'
 import { StallWatch } from './stall-watch.ts'
-import { type ReadinessEntry, readiness } from './status.ts'
-import { Supervisor, type ThreadState } from './supervise.ts'
+import type { ReadinessEntry } from './status.ts'
+import { Supervisor, type SupervisorDeps, type ThreadState } from './supervise.ts'
 import type { ThreadLink } from './thread-link.ts'
-
-export interface LbServerOptions {
-  readonly config: Config
-  /** Module that exports `builtins`; each thread imports it. */
-  readonly builtinsUrl: URL
-  readonly log: Log
-  /** Already loaded plugins of the main thread; absent: they are loaded from the config. */
-  readonly registry?: PluginRegistry
-  readonly clock?: RawClock
-  readonly random?: () => number
-  /** Module that exports `DataPlane`; for tests. */
-  readonly dataPlaneUrl?: URL
-}
-
-export interface BoundListener {
-  readonly name: string
-  /** Host as configured, or the path of a unix socket. */
-  readonly address: string
-  /** 0 for unix sockets. */
-  readonly port: number
-}
 
 /** Extension of modules here: `.ts` in a checkout, `.js` in the built package. */
 const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
@@ -72,6 +58,8 @@ async function loadRegistry({ builtinsUrl, config }: LbServerOptions): Promise<P
   return loadPlugins(config.bootstrap.plugins, builtins)
 }
 
+export type { BoundListener, LbServerOptions } from './lb-options.ts'
+
 export class LbServer {
   readonly #options: LbServerOptions
   readonly #clock: RawClock
@@ -81,61 +69,66 @@ export class LbServer {
   readonly #health: HealthRunner
   readonly #supervisor: Supervisor
   readonly #applier: Applier
-  readonly #quiet = new Map<ThreadLink, { closed(): void; quiet(): void }>()
+  readonly #accessLog: AccessLogSwitch
+  readonly #seeing: Seeing
+  readonly #hurry = new AbortController()
+  #admin: AdminListener | undefined
+  #threadDrain: ThreadDrain | undefined
   #draining = false
   #drained: Promise<boolean> | undefined
-  #hurry = new AbortController()
   #closed: Promise<void> | undefined
-  #lastApply: { readonly ok: boolean; readonly at: number } | undefined
+  #lastReload: NodeState['lastReload']
 
   /** Use {@link startLbServer}. */
   constructor(options: LbServerOptions, threads: number, registry: PluginRegistry) {
-    this.#options = options
-    this.#clock = options.clock ?? systemClock
-    this.#log = options.log
-    this.#state = new SharedState(threads)
-    this.#stalls = new StallWatch(this.#clock)
-    const clock = this.#clock
+    const clock = options.clock ?? systemClock
     const { log } = options
+    this.#options = options
+    this.#clock = clock
+    this.#log = log
+    this.#lastReload = { ok: false, at: clock.wall() }
+    this.#state = new SharedState(threads)
+    this.#stalls = new StallWatch(clock)
+    this.#accessLog = new AccessLogSwitch(clock, log)
     const { table, slots, services, metrics } = this.#state
-    const mainMetrics = PluginMetrics.attach(metrics, threads)
+    const pluginMetrics = PluginMetrics.attach(metrics, threads)
     this.#health = new HealthRunner({
       clock,
       random: options.random ?? Math.random,
       log,
       table,
-      registry,
       stalls: this.#stalls,
-      metrics: (id, plugin) => mainMetrics.of(id, plugin),
+      metrics: (id, plugin) => pluginMetrics.of(id, plugin),
+      enabled: options.config.bootstrap.probing === 'self',
     })
-    this.#supervisor = new Supervisor(
-      {
-        clock,
-        log,
-        entry: entryUrl,
-        data: this.#threadData(threads, randomBytes(48)),
-        cleared: (thread) => this.#threadGone(thread),
-        joined: (link) => this.#joined(link),
-        message: (link, message) => this.#receive(link, message),
-      },
-      threads,
-    )
+    this.#supervisor = new Supervisor(this.#supervision(threads), threads)
     this.#applier = new Applier({
-      clock,
       log,
       registry,
       supervisor: this.#supervisor,
       health: this.#health,
       slots,
       services,
+      accessLog: this.#accessLog,
       committed: (snapshot) => log.info('config applied', { revision: snapshot.revision }),
+    })
+    this.#seeing = new Seeing({
+      state: this.#state,
+      health: this.#health,
+      served: () => this.#applier.served,
+      threads: () => this.#supervisor.states(),
+      draining: () => this.#draining,
+      lastReload: () => this.#lastReload,
+      mainStalls: () => this.#stalls.stalls,
     })
   }
 
-  /** @throws when a thread cannot start or refuses the config */
+  /** @throws when an address is taken, a thread cannot start, or the config is refused */
   async start(): Promise<void> {
+    const { config } = this.#options
+    this.#admin = await this.#seeing.listen(config.bootstrap.admin)
     await this.#supervisor.start()
-    const result = await this.#apply(this.#options.config.snapshot)
+    const result = await this.apply(config)
     if (result.status !== 'applied') throw toError(result.problems[0])
   }
 
@@ -149,30 +142,64 @@ export class LbServer {
     }))
   }
 
-  /** Revision of the config that is served. */
-  get revision(): number {
-    return this.#applier.served?.revision ?? 0
+  /** undefined where the config has none. */
+  get admin(): { readonly address: string; readonly port: number } | undefined {
+    return this.#admin && { address: this.#admin.address, port: this.#admin.port }
   }
 
+  /** What is served now. */
   get served(): ThreadSnapshot | undefined {
     return this.#applier.served
   }
 
-  threads(): readonly ThreadState[] {
+  get threads(): readonly ThreadState[] {
     return this.#supervisor.states()
   }
 
-  readiness(): readonly ReadinessEntry[] {
-    return readiness({
-      revision: this.revision,
-      draining: this.#draining,
-      threads: this.#supervisor.states(),
-    })
+  services(): readonly ServiceState[] {
+    return this.#seeing.services()
   }
 
-  /** Brings a new config to all threads, or to none. The bootstrap half is not looked at: it needs a restart. */
-  apply(config: Config): Promise<ApplyResult> {
-    return this.#apply(config.snapshot)
+  readiness(): readonly ReadinessEntry[] {
+    return this.#seeing.readiness()
+  }
+
+  metricsText(): Promise<string> {
+    return this.#seeing.metricsText()
+  }
+
+  /** Numbers of the shared table that are taken now, and that were ever taken. */
+  get usage(): {
+    readonly slots: number
+    readonly waiting: number
+    readonly services: number
+    readonly arenaBytes: number
+  } {
+    const { arena, services, slots } = this.#state
+    return { slots: slots.used, waiting: slots.waiting, services: services.used, arenaBytes: arena.usedBytes }
+  }
+
+  /**
+   * Brings a new config to all threads, or to none; the result says which, and never rejects. The bootstrap half is not
+   * looked at but for `plugins`: it needs a restart.
+   * @param registry the plugins that the config was checked against; absent: they stay what they are
+   */
+  async apply(config: Config, registry?: PluginRegistry): Promise<ApplyResult> {
+    const result = await this.#applier.apply(config, registry)
+    if (result.status !== 'superseded') {
+      this.#lastReload = { ok: result.status !== 'refused', at: this.#clock.wall() }
+    }
+    return result
+  }
+
+  /** A config could not be read: what is served is not what the operator wants. */
+  configUnreadable(): void {
+    this.#lastReload = { ok: false, at: this.#clock.wall() }
+  }
+
+  /** After a log rotation. */
+  reopenLogs(): void {
+    this.#accessLog.reopen()
   }
 
   /**
@@ -197,17 +224,7 @@ export class LbServer {
     return this.#supervisor.kill(thread)
   }
 
-  async #apply(snapshot: Snapshot): Promise<ApplyResult> {
-    const result = await this.#applier.apply(snapshot)
-    if (result.status === 'refused' || result.status === 'applied') {
-      this.#lastApply = { ok: result.status === 'applied', at: this.#clock.wall() }
-    }
-    return result
-  }
-
   async #drain(): Promise<boolean> {
-    const links = this.#supervisor.online()
-    const quiet = links.map((link) => this.#watchQuiet(link))
     const { delayMs, timeoutMs } = this.#applier.served?.drain ?? this.#options.config.snapshot.drain
     const clean = await drain({
       clock: this.#clock,
@@ -219,31 +236,18 @@ export class LbServer {
         this.#draining = true
       },
       startDrain: () => {
-        for (const link of links) link.send({ type: 'drain' })
+        for (const link of this.#supervisor.online()) link.send({ type: 'drain' })
       },
-      closeListeners: async () => {
+      closeListeners: () => {
+        // From here on a thread that dies is not missed.
         this.#supervisor.stopReplacing()
-        for (const link of links) link.send({ type: 'close-listeners' })
-        await Promise.all(quiet.map((watch) => watch.closed))
+        this.#threadDrain = new ThreadDrain(this.#supervisor.online())
+        return this.#threadDrain.closeListeners()
       },
-      quiet: async () => {
-        await Promise.all(quiet.map((watch) => watch.quiet))
-      },
+      quiet: async () => this.#threadDrain?.quiet(),
     })
     await this.close()
     return clean
-  }
-
-  /** A thread that dies while it drains has nothing left to wait for. */
-  #watchQuiet(link: ThreadLink): { closed: Promise<void>; quiet: Promise<void> } {
-    const closed = Promise.withResolvers<void>()
-    const quiet = Promise.withResolvers<void>()
-    this.#quiet.set(link, { closed: closed.resolve, quiet: quiet.resolve })
-    void link.exited.then(() => {
-      closed.resolve()
-      quiet.resolve()
-    })
-    return { closed: closed.promise, quiet: quiet.promise }
   }
 
   async #close(): Promise<void> {
@@ -252,40 +256,46 @@ export class LbServer {
     await this.#supervisor.stop()
     await this.#health.stop()
     this.#stalls.stop()
+    await this.#accessLog.close()
+    await this.#admin?.close()
   }
 
-  #threadData(threads: number, ticketKeys: Uint8Array): (thread: number) => ThreadData {
+  #supervision(threads: number): SupervisorDeps {
     const { table, metrics, arena } = this.#state
-    const { builtinsUrl, config, dataPlaneUrl } = this.#options
-    return (thread) => ({
-      thread,
-      threads,
-      table: table.buffers,
-      metrics,
-      arena: arena.buffers,
-      ticketKeys,
-      builtinsUrl: builtinsUrl.href,
-      plugins: config.bootstrap.plugins,
-      dataPlaneUrl: (dataPlaneUrl ?? planeUrl).href,
-    })
-  }
-
-  #threadGone(thread: number): void {
-    this.#state.clearThread(thread)
-    // What only the dead thread still held is free now.
-    this.#applier.release()
-  }
-
-  #joined(link: ThreadLink): void {
-    void this.#applier.join(link).catch((error: unknown) => this.#log.error('join failed', { error }))
-    // A successor that comes while the process drains says so too.
-    if (this.#draining) link.send({ type: 'drain' })
+    const { builtinsUrl, dataPlaneUrl } = this.#options
+    const ticketKeys = randomBytes(48)
+    return {
+      clock: this.#clock,
+      log: this.#log,
+      entry: entryUrl,
+      data: (thread) => ({
+        thread,
+        threads,
+        table: table.buffers,
+        metrics,
+        arena: arena.buffers,
+        ticketKeys,
+        builtinsUrl: builtinsUrl.href,
+        dataPlaneUrl: (dataPlaneUrl ?? planeUrl).href,
+      }),
+      cleared: (thread) => {
+        this.#state.clearThread(thread)
+        // What only the dead thread still held is free now.
+        this.#applier.release()
+      },
+      joined: (link) => {
+        void this.#applier.join(link)
+        // A successor that comes while the process drains says so too.
+        if (this.#draining) link.send({ type: 'drain' })
+      },
+      message: (link, message) => this.#receive(link, message),
+    }
   }
 
   #receive(link: ThreadLink, message: FromThread): void {
-    if (message.type === 'log') this.#log[message.level](message.message, message.fields)
+    if (message.type === 'access') this.#accessLog.write(message.records)
+    else if (message.type === 'log') this.#log[message.level](message.message, message.fields)
     else if (message.type === 'released') this.#applier.release()
-    else if (message.type === 'listeners-closed') this.#quiet.get(link)?.closed()
-    else if (message.type === 'quiet') this.#quiet.get(link)?.quiet()
+    else this.#threadDrain?.receive(link, message)
   }
 }

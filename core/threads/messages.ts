@@ -16,9 +16,8 @@ export interface ThreadData {
   readonly arena: ArenaBuffers
   /** 48 random bytes, the same in all threads, so that a TLS session resumes on any of them. */
   readonly ticketKeys: Uint8Array
-  /** Module that exports `builtins`. */
+  /** Module that exports `builtins`; other plugins come with the first snapshot. */
   readonly builtinsUrl: string
-  readonly plugins: readonly PluginSource[]
   /** Module that exports `DataPlane`. */
   readonly dataPlaneUrl: string
 }
@@ -35,9 +34,21 @@ export interface SnapshotDelta {
   readonly removed: readonly string[]
 }
 
+/** Plugin code that a snapshot needs. */
+export interface PluginCode {
+  readonly sources: readonly PluginSource[]
+  /** What the main thread has loaded from them (`codeVersion`). */
+  readonly version: string
+}
+
 export type ToThread =
-  /** Make ready for this snapshot; answered by `prepared` or `refused`. */
-  | { readonly type: 'prepare'; readonly txn: number; readonly delta: SnapshotDelta }
+  /** Make ready for this snapshot; answered by `prepared` or `refused`. `code` is there when it is not what the thread has. */
+  | {
+      readonly type: 'prepare'
+      readonly txn: number
+      readonly delta: SnapshotDelta
+      readonly code: PluginCode | undefined
+    }
   /** Switch to what was prepared; answered by `committed`. */
   | { readonly type: 'commit'; readonly txn: number }
   /** Drop what was (or could not be) prepared; answered by `discarded`. */

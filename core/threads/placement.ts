@@ -5,10 +5,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ServiceConfig, Snapshot } from '../config/snapshot.ts'
 import type { Member } from '../contracts/algorithm.ts'
+import type { PluginKind } from '../contracts/plugin.ts'
 import { MillraceError } from '../host/errors.ts'
 import { parseOptions } from '../host/options.ts'
 import type { LoadedPlugin, PluginRegistry } from '../host/registry.ts'
-import type { PlacedService, ThreadSnapshot } from '../proxy/thread-snapshot.ts'
+import type { PlacedService } from '../proxy/thread-snapshot.ts'
 import type { SlotPlan } from './slots.ts'
 
 /** Identity of a backend; also its key in the slot pool. */
@@ -23,29 +24,42 @@ export function* backendIds(snapshot: Snapshot): Generator<string> {
   }
 }
 
+export interface PlacementSources {
+  readonly slots: SlotPlan
+  readonly services: SlotPlan
+  readonly registry: PluginRegistry
+  /** What is served now, and the plugins it is served with. */
+  readonly previous:
+    | { readonly services: ReadonlyMap<string, PlacedService>; readonly registry: PluginRegistry }
+    | undefined
+}
+
 /**
  * Places every service of the snapshot. Between heavy tables the event loop gets a turn.
- * @throws MR_PLUGIN_UNKNOWN, MR_PLUGIN_OPTIONS, MR_PLUGIN_FAULT
+ * @throws MR_PLUGIN_UNKNOWN, MR_PLUGIN_OPTIONS, MR_PLUGIN_SHAPE, MR_PLUGIN_FAULT
  */
 export async function placeServices(
   snapshot: Snapshot,
-  slots: SlotPlan,
-  services: SlotPlan,
-  previous: ThreadSnapshot | undefined,
-  registry: PluginRegistry,
+  sources: PlacementSources,
 ): Promise<ReadonlyMap<string, PlacedService>> {
   const placed = new Map<string, PlacedService>()
   for (const config of Object.values(snapshot.services)) {
-    const index = services.slots.get(config.name)!
-    const own = config.backends.map((backend) => slots.slots.get(backendId(config.name, backend.url))!)
-    const before = previous?.services.get(config.name)
-    if (before?.placement.index === index && isDeepStrictEqual(before.config, config)) {
-      // Same backends in the same order: the same slots, and the same table.
+    const index = sources.services.slots.get(config.name)!
+    const before = sources.previous?.services.get(config.name)
+    if (
+      before?.placement.index === index &&
+      isDeepStrictEqual(before.config, config) &&
+      sameCode(config, sources)
+    ) {
+      // The same backends in the same order: the same slots, and the same table.
       placed.set(config.name, before)
       continue
     }
-    const table = await tableFor(config, before, registry)
-    placed.set(config.name, { config, placement: { index, slots: own, table } })
+    const slots = config.backends.map(
+      (backend) => sources.slots.slots.get(backendId(config.name, backend.url))!,
+    )
+    const table = await tableFor(config, before, sources)
+    placed.set(config.name, { config, placement: { index, slots, table } })
   }
   return placed
 }
@@ -53,23 +67,32 @@ export async function placeServices(
 async function tableFor(
   config: ServiceConfig,
   before: PlacedService | undefined,
-  registry: PluginRegistry,
+  { registry, previous }: PlacementSources,
 ): Promise<Uint8Array<SharedArrayBuffer> | undefined> {
-  const { definition } = registry.find('algorithm', config.algorithm.use)
+  const { use, options, path } = config.algorithm
+  const { definition, hash } = registry.find('algorithm', use)
   if (!definition.buildTable) return undefined
   const members = config.backends.map(memberOf)
-  if (before?.placement.table && sameTable(before.config, config, members)) return before.placement.table
+  const reusable =
+    before?.placement.table &&
+    before.config.algorithm.use === use &&
+    previous?.registry.find('algorithm', use).hash === hash &&
+    isDeepStrictEqual(before.config.algorithm.options, options) &&
+    isDeepStrictEqual(before.config.backends.map(memberOf), members)
+  if (reusable) return before.placement.table
   await new Promise<void>((resolve) => setImmediate(resolve))
-  const options = parseOptions(definition, config.algorithm.options, config.algorithm.path)
-  return share(build(definition, members, options, config.algorithm.path))
+  return share(build(definition, members, parseOptions(definition, options, path), path))
 }
 
-/** The code is fixed while the process runs, so members and options are all that a table depends on. */
-function sameTable(before: ServiceConfig, config: ServiceConfig, members: readonly Member[]): boolean {
+/** None of the plugins that the service uses on data threads has other code than before. */
+function sameCode(config: ServiceConfig, { registry, previous }: PlacementSources): boolean {
+  if (!previous || previous.registry === registry) return true
+  const same = (kind: PluginKind, use: string): boolean =>
+    previous.registry.find(kind, use).hash === registry.find(kind, use).hash
   return (
-    before.algorithm.use === config.algorithm.use &&
-    isDeepStrictEqual(before.algorithm.options, config.algorithm.options) &&
-    isDeepStrictEqual(before.backends.map(memberOf), members)
+    same('algorithm', config.algorithm.use) &&
+    (!config.breaker || same('circuit-breaker', config.breaker.use)) &&
+    config.filters.every(({ use }) => same('filter', use))
   )
 }
 

@@ -10,6 +10,7 @@ import { MillraceError } from '../host/errors.ts'
 import type { PluginRegistry } from '../host/registry.ts'
 import type { ApplyResult } from './apply.ts'
 import { FileWatch } from './file-watch.ts'
+import type { LbServer } from './lb-server.ts'
 
 /** Something read from a config file: the config, what to watch, and the plugins it was checked against. */
 export interface LoadedFile {
@@ -18,7 +19,7 @@ export interface LoadedFile {
 }
 
 export interface ReloadOptions {
-  readonly server: { apply(config: Config, registry?: PluginRegistry): Promise<ApplyResult> }
+  readonly server: Pick<LbServer, 'apply' | 'configUnreadable' | 'reopenLogs'>
   /** What is served now. */
   readonly config: LoadedFile['config']
   /** Reads the file again. @throws ConfigError */
@@ -29,35 +30,72 @@ export interface ReloadOptions {
   readonly signals?: NodeJS.EventEmitter
 }
 
-export interface Reload {
-  /** Loads and applies now; settles when it is done. */
-  now(reason: string): Promise<ApplyResult | undefined>
-  stop(): void
+export function startReload(options: ReloadOptions): Reload {
+  return new Reload(options)
 }
 
-export function startReload(options: ReloadOptions): Reload {
-  const { log, server } = options
-  const signals = options.signals ?? process
-  // What needs a restart is compared with what the process was started with, not with the last file.
-  const started = options.config.bootstrap
-  let running: Promise<ApplyResult | undefined> | undefined
-  let again = false
+export class Reload {
+  readonly #options: ReloadOptions
+  readonly #watch: FileWatch
+  readonly #signals: NodeJS.EventEmitter
+  readonly #hangup = (): void => {
+    // What log rotation expects of the signal.
+    this.#options.server.reopenLogs()
+    void this.now('SIGHUP')
+  }
+  #running: Promise<ApplyResult | undefined> | undefined
+  #again = false
 
-  const once = async (reason: string): Promise<ApplyResult | undefined> => {
+  constructor(options: ReloadOptions) {
+    this.#options = options
+    this.#watch = new FileWatch({
+      clock: options.clock ?? systemClock,
+      log: options.log,
+      changed: (files) => void this.now(`changed: ${files.join(', ')}`),
+    })
+    this.#watch.files(filesOf(options.config))
+    this.#signals = options.signals ?? process
+    this.#signals.on('SIGHUP', this.#hangup)
+  }
+
+  /**
+   * Loads and applies; settles when it is done. A change while one is being read is read afterwards, once.
+   * @returns undefined when the file was wrong
+   */
+  now(reason: string): Promise<ApplyResult | undefined> {
+    this.#again = true
+    this.#running ??= this.#loop(reason).finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  stop(): void {
+    this.#signals.off('SIGHUP', this.#hangup)
+    this.#watch.stop()
+  }
+
+  async #loop(reason: string): Promise<ApplyResult | undefined> {
+    for (let why = reason; ; why = 'changed meanwhile') {
+      this.#again = false
+      const result = await this.#once(why)
+      if (!this.#again) return result
+    }
+  }
+
+  async #once(reason: string): Promise<ApplyResult | undefined> {
+    const { log, server } = this.#options
     log.info('reload: reading the config', { reason })
     try {
-      const { config, registry } = await options.load()
-      watch.files(config.files)
-      const keys = bootstrapChanges(started, config.bootstrap)
-      if (keys.length > 0) {
-        const message = `reload: ${keys.join(', ')} changed; that takes effect only after a restart`
-        log.warn(message, { code: 'MR_CONFIG_RESTART', keys })
-      }
+      const { config, registry } = await this.#options.load()
+      this.#watch.files(filesOf(config))
+      this.#tellRestarts(config)
       const result = await server.apply(config, registry)
       tell(log, result)
       return result
     } catch (error) {
-      // The files of the last good config stay watched: the next save is tried again.
+      // What was watched stays watched: the next save is tried again.
+      server.configUnreadable()
       const code = error instanceof MillraceError ? error.code : 'MR_CONFIG_INVALID'
       const text = error instanceof Error ? error.message : String(error)
       log.error(`reload: the config is wrong and the old one stays\n${text}`, { code })
@@ -65,38 +103,19 @@ export function startReload(options: ReloadOptions): Reload {
     }
   }
 
-  const loop = async (reason: string): Promise<ApplyResult | undefined> => {
-    for (let why = reason; ; why = 'changed meanwhile') {
-      again = false
-      const result = await once(why)
-      if (!again) return result
-    }
+  /** What needs a restart is what differs from the process as it was started, not from the last file. */
+  #tellRestarts(config: LoadedFile['config']): void {
+    const keys = bootstrapChanges(this.#options.config.bootstrap, config.bootstrap)
+    if (keys.length === 0) return
+    const message = `reload: ${keys.join(', ')} changed; that takes effect only after a restart`
+    this.#options.log.warn(message, { code: 'MR_CONFIG_RESTART', keys })
   }
+}
 
-  /** A change while one is being read is read afterwards, once. */
-  const now = (reason: string): Promise<ApplyResult | undefined> => {
-    again = true
-    running ??= loop(reason).finally(() => {
-      running = undefined
-    })
-    return running
-  }
-
-  const watch = new FileWatch({
-    clock: options.clock ?? systemClock,
-    log,
-    changed: (files) => void now(`changed: ${files.join(', ')}`),
-  })
-  watch.files(options.config.files)
-  const hangup = (): void => void now('SIGHUP')
-  signals.on('SIGHUP', hangup)
-  return {
-    now,
-    stop() {
-      signals.off('SIGHUP', hangup)
-      watch.stop()
-    },
-  }
+/** The config's files, and plugin files that it names by path. */
+function filesOf(config: LoadedFile['config']): string[] {
+  const plugins = config.bootstrap.plugins.filter(({ kind }) => kind === 'path')
+  return [...new Set([...config.files, ...plugins.map(({ location }) => location)])]
 }
 
 function tell(log: Log, result: ApplyResult): void {

@@ -1,18 +1,38 @@
 /** What a data thread does when the main thread speaks: lays deltas together and drives the data plane, one step after the
  * other. */
+import type { PluginSource } from '../config/snapshot.ts'
 import type { Clock, Timer } from '../contracts/plugin.ts'
+import { MillraceError } from '../host/errors.ts'
+import type { PluginRegistry } from '../host/registry.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
-import { errorData, type FromThread, type SnapshotDelta, type ToThread } from './messages.ts'
+import { errorData, type FromThread, type PluginCode, type ToThread } from './messages.ts'
 import type { Plane } from './plane.ts'
+import { type CurrentRegistry, codeVersion } from './plugin-code.ts'
 import { applyDelta } from './snapshot-delta.ts'
 
 /** How often to look whether old exchanges or connections have ended, while some have not. */
 const lookMs = 100
 const drainLookMs = 20
 
-type Attempt = { readonly txn: number; readonly snapshot: ThreadSnapshot; readonly prepared: unknown }
+type Attempt = {
+  readonly txn: number
+  readonly snapshot: ThreadSnapshot
+  readonly prepared: unknown
+  /** What the registry held before. */
+  readonly registry: PluginRegistry
+}
+
+export interface AgentDeps {
+  readonly plane: Plane
+  readonly clock: Clock
+  /** The plane's; its content is replaced when a snapshot brings other code. */
+  readonly registry: CurrentRegistry
+  loadPlugins(sources: readonly PluginSource[]): Promise<PluginRegistry>
+  post(message: FromThread): void
+}
 
 export class ThreadAgent {
+  readonly #deps: AgentDeps
   readonly #plane: Plane
   readonly #clock: Clock
   readonly #post: (message: FromThread) => void
@@ -23,14 +43,15 @@ export class ThreadAgent {
   #released = 0
   #releaseTimer: Timer | undefined
 
-  constructor(plane: Plane, clock: Clock, post: (message: FromThread) => void) {
-    this.#plane = plane
-    this.#clock = clock
-    this.#post = post
+  constructor(deps: AgentDeps) {
+    this.#deps = deps
+    this.#plane = deps.plane
+    this.#clock = deps.clock
+    this.#post = (message) => deps.post(message)
   }
 
   receive(message: Exclude<ToThread, { type: 'stop' }>): void {
-    if (message.type === 'prepare') this.#step(() => this.#prepare(message.txn, message.delta))
+    if (message.type === 'prepare') this.#step(() => this.#prepare(message))
     else if (message.type === 'commit') this.#step(() => this.#commit(message.txn))
     else if (message.type === 'discard') this.#step(() => this.#discard(message.txn))
     else if (message.type === 'drain') this.#plane.startDrain()
@@ -42,14 +63,29 @@ export class ThreadAgent {
     this.#steps = this.#steps.then(run)
   }
 
-  async #prepare(txn: number, delta: SnapshotDelta): Promise<void> {
+  async #prepare({ txn, delta, code }: Extract<ToThread, { type: 'prepare' }>): Promise<void> {
+    const { registry } = this.#deps
+    const before = registry.current
     try {
       const snapshot = applyDelta(this.#committed, delta)
-      this.#attempt = { txn, snapshot, prepared: await this.#plane.prepare(snapshot) }
+      if (code) registry.current = await this.#load(code)
+      const prepared = await this.#plane.prepare(snapshot)
+      this.#attempt = { txn, snapshot, prepared, registry: before }
       this.#post({ type: 'prepared', txn })
     } catch (error) {
+      registry.current = before
       this.#post({ type: 'refused', txn, problems: [errorData(error, 'MR_PLUGIN_FAULT')] })
     }
+  }
+
+  async #load(code: PluginCode): Promise<PluginRegistry> {
+    const loaded = await this.#deps.loadPlugins(code.sources)
+    // A successor takes what is on the disk: to refuse would leave its port closed.
+    if (this.#committed && codeVersion(loaded) !== code.version) {
+      const message = 'plugin files changed while they were being loaded; reload once more'
+      throw new MillraceError('MR_PLUGIN_LOAD', message)
+    }
+    return loaded
   }
 
   #commit(txn: number): void {
@@ -66,6 +102,7 @@ export class ThreadAgent {
     const attempt = this.#attempt
     if (attempt?.txn === txn) {
       this.#attempt = undefined
+      this.#deps.registry.current = attempt.registry
       await this.#plane.discard(attempt.prepared)
     }
     this.#post({ type: 'discarded', txn })

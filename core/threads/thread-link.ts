@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { ListenerConfig } from '../config/snapshot.ts'
 import type { Clock } from '../contracts/plugin.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
-import type { ErrorData, FromThread, ThreadData, ToThread } from './messages.ts'
+import type { ErrorData, FromThread, PluginCode, ThreadData, ToThread } from './messages.ts'
 import { makeDelta } from './snapshot-delta.ts'
 
 export type PrepareReply =
@@ -12,12 +12,18 @@ export type PrepareReply =
   | { readonly type: 'died' }
   | { readonly type: 'late' }
 
+/** What threads are to serve. */
+export interface Target {
+  readonly snapshot: ThreadSnapshot
+  readonly code: PluginCode
+}
+
 /** A thread as the two-phase commit sees it. */
 export interface Participant {
   readonly thread: number
-  prepare(txn: number, snapshot: ThreadSnapshot, timeoutMs: number): Promise<PrepareReply>
+  prepare(txn: number, target: Target, timeoutMs: number): Promise<PrepareReply>
   /** Settles when the thread has switched, or has died. False: it did not answer in time. */
-  commit(txn: number, snapshot: ThreadSnapshot, timeoutMs: number): Promise<boolean>
+  commit(txn: number, target: Target, timeoutMs: number): Promise<boolean>
   /** Settles when nothing of the transaction is left in the thread. */
   discard(txn: number): Promise<void>
   /** For a thread that does not answer: ends it; a successor takes its place. */
@@ -38,6 +44,8 @@ export class ThreadLink implements Participant {
   online = false
   alive = true
   #released = 0
+  /** Version of the plugin code it has committed. */
+  #code: string | undefined
   /** What the thread has committed, as it sees it. */
   #base: ThreadSnapshot | undefined
   #listeners: { of: readonly ListenerConfig[]; seen: readonly ListenerConfig[] } = { of: [], seen: [] }
@@ -75,17 +83,19 @@ export class ThreadLink implements Participant {
     if (this.alive) this.#worker.postMessage(message)
   }
 
-  async prepare(txn: number, snapshot: ThreadSnapshot, timeoutMs: number): Promise<PrepareReply> {
-    this.send({ type: 'prepare', txn, delta: makeDelta(this.#base, this.#view(snapshot)) })
+  async prepare(txn: number, target: Target, timeoutMs: number): Promise<PrepareReply> {
+    const code = this.#code === target.code.version ? undefined : target.code
+    this.send({ type: 'prepare', txn, delta: makeDelta(this.#base, this.#view(target.snapshot)), code })
     const reply = await this.#answer(txn, ['prepared', 'refused'], timeoutMs)
     if (!this.alive) return { type: 'died' }
     if (reply?.type === 'prepared' || reply?.type === 'refused') return reply
     return { type: 'late' }
   }
 
-  async commit(txn: number, snapshot: ThreadSnapshot, timeoutMs: number): Promise<boolean> {
+  async commit(txn: number, target: Target, timeoutMs: number): Promise<boolean> {
     this.send({ type: 'commit', txn })
-    this.#base = this.#view(snapshot)
+    this.#base = this.#view(target.snapshot)
+    this.#code = target.code.version
     const reply = await this.#answer(txn, ['committed'], timeoutMs)
     return reply !== undefined || !this.alive
   }

@@ -1,0 +1,26 @@
+/** What an LB server is started with, and where it says it listens. */
+import type { Config } from '../config/snapshot.ts'
+import type { Log } from '../contracts/plugin.ts'
+import type { RawClock } from '../host/clock.ts'
+import type { PluginRegistry } from '../host/registry.ts'
+
+export interface LbServerOptions {
+  readonly config: Config
+  /** Module that exports `builtins`; each thread imports it. */
+  readonly builtinsUrl: URL
+  readonly log: Log
+  /** Already loaded plugins of the main thread; absent: they are loaded from the config. */
+  readonly registry?: PluginRegistry
+  readonly clock?: RawClock
+  readonly random?: () => number
+  /** Module that exports `DataPlane`; for tests. */
+  readonly dataPlaneUrl?: URL
+}
+
+export interface BoundListener {
+  readonly name: string
+  /** Host as configured, or the path of a unix socket. */
+  readonly address: string
+  /** 0 for unix sockets. */
+  readonly port: number
+}
