@@ -4,7 +4,7 @@ import { findArm } from '../arms/catalog.ts'
 import type { IdleSample } from '../report/results.ts'
 import { descriptorLimit, residentBytes } from '../stats/process-tree.ts'
 import { shuffled } from '../stats/random.ts'
-import { loadCore, type Session, withArm } from './session.ts'
+import { attempt, loadCore, type Session, withArm } from './session.ts'
 import { runWrk } from './wrk.ts'
 
 /** Planned seconds of one measurement. */
@@ -20,13 +20,11 @@ export async function measureIdle(session: Session): Promise<void> {
   }
   for (let round = 1; round <= idleRounds(session); round++) {
     for (const name of shuffled(session.options.arms ?? idleArms, session.random)) {
-      const sample = await measureArm(session, name, round)
-      session.results.idle.push(sample)
-      const each = (sample.bytesPerConnection / 1024).toFixed(1)
-      session.progress.advance(
-        idleSeconds,
-        `idle round ${round}  ${name.padEnd(12)} ${each} KiB each, ${sample.held} held`,
-      )
+      await attempt(session, `idle round ${round}  ${name.padEnd(12)}`, idleSeconds, async () => {
+        const sample = await measureArm(session, name, round)
+        session.results.idle.push(sample)
+        return `${(sample.bytesPerConnection / 1024).toFixed(1)} KiB each, ${sample.held} held`
+      })
     }
   }
 }

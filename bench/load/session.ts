@@ -72,3 +72,24 @@ export async function withArm<T>(
     await running.started.stop()
   }
 }
+
+/**
+ * Runs one measurement; when the arm fails, that costs its own sample and a note, not the rest of the run. The whole
+ * message is printed, its beginning goes into the report.
+ */
+export async function attempt(
+  session: Session,
+  where: string,
+  plannedSeconds: number,
+  work: () => Promise<string>,
+): Promise<void> {
+  let text: string
+  try {
+    text = await work()
+  } catch (error) {
+    session.signal.throwIfAborted()
+    text = `FAILED: ${error instanceof Error ? error.message : String(error)}`
+    session.results.notes.push(`${where} ${text.replaceAll(/\s+/g, ' ').slice(0, 300)}`)
+  }
+  session.progress.advance(plannedSeconds, `${where}  ${text}`)
+}

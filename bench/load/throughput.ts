@@ -5,7 +5,7 @@ import type { Sample } from '../report/results.ts'
 import { cpuBetween, readCpu } from '../stats/cpu.ts'
 import { busySeconds } from '../stats/machine.ts'
 import { shuffled } from '../stats/random.ts'
-import { loadCore, type Session, withArm } from './session.ts'
+import { attempt, loadCore, type Session, withArm } from './session.ts'
 import { runWrk, type WrkOptions } from './wrk.ts'
 
 export interface Workload {
@@ -69,24 +69,18 @@ export function armsOf(options: Options, workload: Workload): readonly string[] 
   return [...new Set(options.arms.map((name) => (name === 'millrace' ? 'millrace-pipelined' : name)))]
 }
 
-/** Keeps what was measured; an arm that fails costs its own sample and a note, not the rest of the run. */
-export async function keepSample(
+/** Measures one arm once and keeps the sample. */
+export function keepSample(
   session: Session,
   arm: string,
   where: string,
   work: () => Promise<Sample>,
 ): Promise<void> {
-  let text: string
-  try {
+  return attempt(session, `${where}  ${arm.padEnd(18)}`, sampleSeconds(session), async () => {
     const sample = await work()
     session.results.samples.push(sample)
-    text = describe(sample)
-  } catch (error) {
-    session.signal.throwIfAborted()
-    text = `${arm} FAILED: ${error instanceof Error ? error.message : String(error)}`
-    session.results.notes.push(`${where}: ${text}`)
-  }
-  session.progress.advance(sampleSeconds(session), `${where}  ${text}`)
+    return describe(sample)
+  })
 }
 
 export interface Measurement {
@@ -140,5 +134,5 @@ export async function measure(session: Session, running: RunningArm, what: Measu
 function describe(sample: Sample): string {
   const errors = sample.errors > 0 ? `  ${sample.errors} ERRORS` : ''
   const rate = Math.round(sample.requestsPerSecond).toLocaleString('en')
-  return `${sample.arm.padEnd(18)} ${rate.padStart(8)} req/s ${sample.cpuMicros.toFixed(1).padStart(8)} µs/req${errors}`
+  return `${rate.padStart(8)} req/s ${sample.cpuMicros.toFixed(1).padStart(8)} µs/req  ${Math.round(sample.foreign * 100)} % foreign${errors}`
 }
