@@ -12,6 +12,7 @@ const heavy = [
   'test/cli/**/*.test.ts',
   'test/examples/**/*.test.ts',
   'test/packaging/**/*.test.ts',
+  'test/scripts/**/*.test.ts',
 ]
 
 const alias = [
