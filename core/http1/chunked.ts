@@ -1,8 +1,9 @@
 /** The chunked coding (RFC 9112 §7.1): a strict decoder that takes input in any pieces, and the encoder's strings. */
+
+import { field } from './fields.ts'
 import { type MessageHead, stride } from './head.ts'
 import { type HeadLimits, headResult, parseHead } from './parse.ts'
 import { hexValue, isFieldValue } from './tables.ts'
-import { field } from './fields.ts'
 
 /** Where the decoder's findings go. Ranges are of the bytes given to `decode`. */
 export interface ChunkSink {
@@ -10,7 +11,16 @@ export interface ChunkSink {
   chunkData(bytes: Buffer, start: number, end: number): void
 }
 
-const state = { size: 0, ext: 1, sizeEnd: 2, data: 3, dataEnd: 4, dataEndLf: 5, trailers: 6, done: 7 } as const
+const state = {
+  size: 0,
+  ext: 1,
+  sizeEnd: 2,
+  data: 3,
+  dataEnd: 4,
+  dataEndLf: 5,
+  trailers: 6,
+  done: 7,
+} as const
 
 /** Bytes of extensions allowed in one message: they carry nothing that we use (RFC 9112 §7.1.1 asks for a limit). */
 const maxExtension = 1024
@@ -137,7 +147,8 @@ export class ChunkedDecoder {
     this.#pending = undefined
     this.#state = state.done
     const forbidden = (1 << field.contentLength) | (1 << field.transferEncoding) | (1 << field.host)
-    if ((head.seen & forbidden) !== 0) return this.#fail('Content-Length, Transfer-Encoding or Host in trailers')
+    if ((head.seen & forbidden) !== 0)
+      return this.#fail('Content-Length, Transfer-Encoding or Host in trailers')
     if (head.count === 0) this.trailers = undefined
     return from + head.length - held
   }
@@ -152,10 +163,28 @@ function startTrailers(head: MessageHead): MessageHead {
 
 /** Field names that may not be sent as trailers (RFC 9110 §6.5.1): framing, routing, authentication, content format. */
 const forbiddenTrailers = new Set([
-  'authorization', 'cache-control', 'connection', 'content-encoding', 'content-length', 'content-range',
-  'content-type', 'cookie', 'expect', 'host', 'keep-alive', 'max-forwards', 'proxy-authenticate',
-  'proxy-authorization', 'proxy-connection', 'range', 'set-cookie', 'te', 'trailer', 'transfer-encoding',
-  'upgrade', 'www-authenticate',
+  'authorization',
+  'cache-control',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'cookie',
+  'expect',
+  'host',
+  'keep-alive',
+  'max-forwards',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'range',
+  'set-cookie',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'www-authenticate',
 ])
 
 /** Trailer lines to pass on: `nominated` are the names that the message's Connection listed. Each line ends in CRLF. */

@@ -45,9 +45,11 @@ export function readFraming(head: MessageHead): boolean {
   const framing = head.seen & ((1 << field.contentLength) | (1 << field.transferEncoding))
   if (framing === 0) return true
   if (head.has(field.transferEncoding)) {
-    if (head.has(field.contentLength)) return refuse(head, 'MR_BAD_REQUEST', 'Content-Length beside Transfer-Encoding')
+    if (head.has(field.contentLength))
+      return refuse(head, 'MR_BAD_REQUEST', 'Content-Length beside Transfer-Encoding')
     if (head.minor === 0) return refuse(head, 'MR_BAD_REQUEST', 'Transfer-Encoding in HTTP/1.0')
-    if (isRepeated(head, field.transferEncoding)) return refuse(head, 'MR_BAD_REQUEST', 'Transfer-Encoding more than once')
+    if (isRepeated(head, field.transferEncoding))
+      return refuse(head, 'MR_BAD_REQUEST', 'Transfer-Encoding more than once')
     const value = head.value(head.first[field.transferEncoding])
     if (value !== 'chunked' && value.toLowerCase() !== 'chunked') {
       return refuse(head, transferError(value), 'Transfer-Encoding is not the single value chunked')
@@ -55,7 +57,8 @@ export function readFraming(head: MessageHead): boolean {
     head.chunked = true
     return true
   }
-  if (isRepeated(head, field.contentLength)) return refuse(head, 'MR_BAD_REQUEST', 'Content-Length more than once')
+  if (isRepeated(head, field.contentLength))
+    return refuse(head, 'MR_BAD_REQUEST', 'Content-Length more than once')
   const i = head.first[field.contentLength] * stride
   const length = parseLength(head.text.slice(head.at[i + 2], head.at[i + 3]))
   if (length < 0) return refuse(head, 'MR_BAD_REQUEST', 'Content-Length is not a number from 0 to 2^53-1')

@@ -118,7 +118,8 @@ export function parseHead(
       case state.target: {
         const limit = base + head.targetStart + limits.target
         while (pos < stop && isTarget[bytes[pos]] === 1) pos++
-        if (pos > limit) return refuse(head, 'MR_TARGET_TOO_LONG', `target is longer than ${limits.target} bytes`)
+        if (pos > limit)
+          return refuse(head, 'MR_TARGET_TOO_LONG', `target is longer than ${limits.target} bytes`)
         if (pos === stop) break
         if (bytes[pos] !== SP || pos === base + head.targetStart) {
           return refuse(head, 'MR_BAD_REQUEST', 'target holds a forbidden byte or the version is missing')
@@ -134,7 +135,8 @@ export function parseHead(
           head.scanned = pos - base
           head.state = now
           head.mark = mark
-          if (stop === cut) return refuse(head, 'MR_HEAD_TOO_LARGE', `head is larger than ${limits.head} bytes`)
+          if (stop === cut)
+            return refuse(head, 'MR_HEAD_TOO_LARGE', `head is larger than ${limits.head} bytes`)
           return headResult.more
         }
         const minor = readVersion(bytes, pos)
@@ -153,7 +155,8 @@ export function parseHead(
         if (stop - pos < 13) {
           head.scanned = pos - base
           head.state = now
-          if (stop === cut) return refuse(head, 'MR_HEAD_TOO_LARGE', `head is larger than ${limits.head} bytes`)
+          if (stop === cut)
+            return refuse(head, 'MR_HEAD_TOO_LARGE', `head is larger than ${limits.head} bytes`)
           return headResult.more
         }
         const minor = readVersion(bytes, pos)
@@ -175,13 +178,16 @@ export function parseHead(
       case state.reason: {
         while (pos < stop && isFieldValue[bytes[pos]] === 1) pos++
         if (pos + 1 >= stop) {
-          if (pos < stop && bytes[pos] !== CR) return refuse(head, 'MR_UPSTREAM_INVALID', 'bad byte in the reason')
+          if (pos < stop && bytes[pos] !== CR)
+            return refuse(head, 'MR_UPSTREAM_INVALID', 'bad byte in the reason')
           head.scanned = pos - base
           head.state = now
-          if (stop === cut) return refuse(head, 'MR_HEAD_TOO_LARGE', `head is larger than ${limits.head} bytes`)
+          if (stop === cut)
+            return refuse(head, 'MR_HEAD_TOO_LARGE', `head is larger than ${limits.head} bytes`)
           return headResult.more
         }
-        if (bytes[pos] !== CR || bytes[pos + 1] !== LF) return refuse(head, 'MR_UPSTREAM_INVALID', 'bad byte in the reason')
+        if (bytes[pos] !== CR || bytes[pos + 1] !== LF)
+          return refuse(head, 'MR_UPSTREAM_INVALID', 'bad byte in the reason')
         head.targetEnd = pos - base
         pos += 2
         head.fieldsStart = pos - base
@@ -209,7 +215,11 @@ export function parseHead(
           return refuse(head, 'MR_HEAD_TOO_LARGE', `more than ${limits.fields} fields`)
         }
         if (looksLikeFraming(head, bytes, start, pos)) {
-          return refuse(head, 'MR_BAD_REQUEST', 'field name could pass for Content-Length or Transfer-Encoding')
+          return refuse(
+            head,
+            'MR_BAD_REQUEST',
+            'field name could pass for Content-Length or Transfer-Encoding',
+          )
         }
         pos++
         now = state.space
@@ -225,7 +235,8 @@ export function parseHead(
       case state.value: {
         while (pos < stop && isFieldValue[bytes[pos]] === 1) pos++
         if (pos === stop) break
-        if (bytes[pos] !== CR) return refuse(head, 'MR_BAD_REQUEST', 'control character or bare LF in a field value')
+        if (bytes[pos] !== CR)
+          return refuse(head, 'MR_BAD_REQUEST', 'control character or bare LF in a field value')
         let last = pos
         while (last > base + mark && (bytes[last - 1] === SP || bytes[last - 1] === HTAB)) last--
         const i = (head.count - 1) * stride

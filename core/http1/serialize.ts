@@ -17,7 +17,10 @@ const hopByHop =
 
 /** What a request's own forwarding fields are: the peer's are replaced by ours. */
 export const forwardingFields =
-  (1 << field.forwarded) | (1 << field.forwardedFor) | (1 << field.forwardedHost) | (1 << field.forwardedProto)
+  (1 << field.forwarded) |
+  (1 << field.forwardedFor) |
+  (1 << field.forwardedHost) |
+  (1 << field.forwardedProto)
 
 /** Names listed in Connection, lower case; undefined when there are none but `close`, `keep-alive` and the known ones. */
 export function nominatedNames(head: MessageHead): string[] | undefined {
@@ -49,7 +52,11 @@ const unremovable = new Set(['host', 'content-length', 'transfer-encoding'])
  * @param drop bits of known fields to leave out besides the hop-by-hop ones
  * @param nominated names that Connection lists
  */
-export function keptFields(head: MessageHead, drop: number, nominated: readonly string[] | undefined): string {
+export function keptFields(
+  head: MessageHead,
+  drop: number,
+  nominated: readonly string[] | undefined,
+): string {
   const dropped = drop | hopByHop
   const text = head.text
   const end = head.length - 2

@@ -1,0 +1,209 @@
+/**
+ * Runs filters: a plain loop while hooks are synchronous, one continuation where a hook returns a promise. Answers pass
+ * in reverse order, and only those filters whose `onRequest` was entered.
+ */
+import type { FilterUse } from '../config/snapshot.ts'
+import type { Filter } from '../contracts/filter.ts'
+import { type ErrorCode, MillraceError } from '../host/errors.ts'
+import { startAttempt } from './attempt.ts'
+import { type Exchange, phase } from './exchange.ts'
+import { ExchangeFacade } from './filter-exchange.ts'
+
+/** One filter of a chain. */
+export interface FilterStep {
+  readonly filter: Filter
+  readonly use: FilterUse
+}
+
+/** What an exchange of one route and service passes, in order. Never empty: no filters is `undefined`. */
+export type FilterChain = readonly FilterStep[]
+
+type Hook = 'onRequest' | 'onAttempt' | 'onResponse' | 'onDone'
+
+function facadeOf(exchange: Exchange): ExchangeFacade {
+  exchange.facade ??= new ExchangeFacade(exchange)
+  return exchange.facade
+}
+
+function isThenable(value: unknown): value is PromiseLike<void> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  )
+}
+
+/** Logs a fault; true where the filter is marked `failOpen` and is to be skipped. */
+function faulted(exchange: Exchange, step: FilterStep, hook: Hook, error: unknown): boolean {
+  const { plane } = exchange
+  plane.metrics.pluginFault()
+  plane.log.error(`filter ${step.use.use} failed in ${hook}${step.use.failOpen ? ' and was skipped' : ''}`, {
+    code: 'MR_PLUGIN_FAULT',
+    plugin: step.use.use,
+    hook,
+    path: step.use.path,
+    id: exchange.id,
+    cause: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  })
+  return step.use.failOpen
+}
+
+/** What a fault answers: the filter's own refusal (a body over its limit) keeps its status, all else is 500. */
+function faultCode(error: unknown): ErrorCode {
+  const code = error instanceof Error ? (error as Partial<MillraceError>).code : undefined
+  return code === 'MR_BODY_TOO_LARGE' ? code : 'MR_PLUGIN_FAULT'
+}
+
+// HOT
+/** Enters filters from `index` on; ends in an attempt or in an own answer. */
+export function runRequestFilters(exchange: Exchange, index: number): void {
+  const facade = facadeOf(exchange)
+  for (let i = index; ; i++) {
+    // The chain may grow while it runs: `sendTo` adds the other service's filters.
+    const chain = exchange.chain!
+    if (i >= chain.length) break
+    const step = chain[i]
+    if (step.filter.onRequest === undefined) {
+      exchange.entered = i + 1
+      continue
+    }
+    facade.enter(i, true)
+    exchange.entered = i + 1
+    let pending: unknown
+    try {
+      pending = step.filter.onRequest(facade)
+    } catch (error) {
+      if (faulted(exchange, step, 'onRequest', error)) continue
+      exchange.fail(faultCode(error))
+      return
+    }
+    if (isThenable(pending)) {
+      void resumeAfter(exchange, step, 'onRequest', pending, () => afterRequestHook(exchange, i))
+      return
+    }
+    if (facade.answered) {
+      exchange.respond(facade.takeAnswer())
+      return
+    }
+  }
+  facade.leave()
+  startAttempt(exchange)
+}
+
+function afterRequestHook(exchange: Exchange, index: number): void {
+  const facade = facadeOf(exchange)
+  if (facade.answered) exchange.respond(facade.takeAnswer())
+  else runRequestFilters(exchange, index + 1)
+}
+
+/**
+ * Waits for a hook's promise, at most its deadline, then goes on – unless the exchange has ended meanwhile. The exchange
+ * object is then left to the promise and not used again.
+ */
+async function resumeAfter(
+  exchange: Exchange,
+  step: FilterStep,
+  hook: Hook,
+  pending: PromiseLike<void>,
+  goOn: () => void,
+): Promise<void> {
+  const { plane, serial } = exchange
+  const before = plane.now()
+  exchange.leaked = true
+  let timer: { cancel(): void } | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = plane.clock.after(step.use.deadlineMs, () =>
+      reject(new MillraceError('MR_PLUGIN_TIMEOUT', `${hook} took longer than ${step.use.deadlineMs} ms`)),
+    )
+  })
+  let failure: { error: unknown } | undefined
+  try {
+    await Promise.race([pending, late])
+  } catch (error) {
+    failure = { error }
+  } finally {
+    timer?.cancel()
+  }
+  if (exchange.serial !== serial || exchange.phase === phase.idle) return
+  exchange.leaked = false
+  exchange.waitedMs += plane.now() - before
+  if (failure && !faulted(exchange, step, hook, failure.error)) exchange.fail(faultCode(failure.error))
+  else goOn()
+}
+
+/** Before a try. False: a filter failed and the exchange has been answered. */
+export function runAttemptFilters(exchange: Exchange): boolean {
+  const facade = facadeOf(exchange)
+  const chain = exchange.chain!
+  for (let i = 0; i < chain.length; i++) {
+    const step = chain[i]
+    if (step.filter.onAttempt === undefined) continue
+    facade.enter(i, false)
+    try {
+      step.filter.onAttempt(facade)
+    } catch (error) {
+      if (faulted(exchange, step, 'onAttempt', error)) continue
+      exchange.fail(faultCode(error))
+      return false
+    }
+  }
+  return true
+}
+
+// HOT
+/** Passes a response head from filter `from` down to 0. False: a promise is pending, or the exchange was answered
+ * otherwise; `done` is called when all are through. */
+export function runResponseFilters(
+  exchange: Exchange,
+  from: number,
+  done: (exchange: Exchange) => void,
+): boolean {
+  const facade = facadeOf(exchange)
+  const chain = exchange.chain!
+  for (let i = from; i >= 0; i--) {
+    const step = chain[i]
+    if (step.filter.onResponse === undefined) continue
+    facade.enter(i, false)
+    let pending: unknown
+    try {
+      pending = step.filter.onResponse(facade)
+    } catch (error) {
+      if (faulted(exchange, step, 'onResponse', error)) continue
+      failResponse(exchange, error)
+      return false
+    }
+    if (isThenable(pending)) {
+      exchange.upstream?.pause()
+      void resumeAfter(exchange, step, 'onResponse', pending, () => {
+        if (!runResponseFilters(exchange, i - 1, done)) return
+        done(exchange)
+        exchange.upstream?.resume()
+      })
+      return false
+    }
+  }
+  return true
+}
+
+/** A filter spoilt an answer that has not begun for the client: it gets ours instead. */
+function failResponse(exchange: Exchange, error: unknown): void {
+  exchange.ownFiltered = true
+  exchange.phase = phase.sent
+  exchange.fail(faultCode(error))
+}
+
+/** The end, in reverse; nothing here can fail the exchange any more. */
+export function runDone(exchange: Exchange): void {
+  const facade = facadeOf(exchange)
+  const chain = exchange.chain!
+  for (let i = exchange.entered - 1; i >= 0; i--) {
+    const step = chain[i]
+    if (step.filter.onDone === undefined) continue
+    facade.enter(i, false)
+    try {
+      step.filter.onDone(facade)
+    } catch (error) {
+      faulted(exchange, step, 'onDone', error)
+    }
+  }
+  facade.end()
+  exchange.entered = 0
+}

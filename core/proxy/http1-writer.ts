@@ -1,0 +1,112 @@
+/** Writes answers to an HTTP/1.1 client: head and small body in one string, large bodies in place, chunked where the
+ * length is unknown. Small pieces of one loop turn leave together. */
+import type { Socket } from 'node:net'
+import { trailerLines } from '../http1/chunked.ts'
+import type { MessageHead } from '../http1/head.ts'
+import { keptFields, nominatedNames } from '../http1/serialize.ts'
+import type { Exchange } from './exchange.ts'
+import { framing, responseHead, statusLine } from './response-head.ts'
+import { sent } from './stream.ts'
+
+/** Pieces up to this are copied into the outgoing string; larger ones are written from where they are. */
+const joinBytes = 16 * 1024
+
+export class Http1Writer {
+  readonly #socket: Socket
+  #outbox = ''
+  #how: number = framing.none
+  #exchange: Exchange | undefined = undefined
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+  }
+
+  informational(head: MessageHead): void {
+    const reason = head.text.slice(head.targetStart, head.targetEnd)
+    const fields = keptFields(head, 0, nominatedNames(head))
+    this.#socket.write(`HTTP/1.1 ${head.status} ${reason}\r\n${fields}\r\n`, 'latin1')
+  }
+
+  /** 101 and what its fields say; Connection and Upgrade are ours to send on. */
+  switching(head: MessageHead, protocol: string): void {
+    const fields = keptFields(head, 0, nominatedNames(head))
+    this.#outbox += `${statusLine(101)}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n${fields}\r\n`
+    this.#how = framing.close
+    this.flush()
+  }
+
+  /** How the body's end will be told. */
+  plan(exchange: Exchange, minor: number): number {
+    if (exchange.bodyless) return framing.none
+    if (exchange.responseLength >= 0) return framing.length
+    return minor === 1 ? framing.chunked : framing.close
+  }
+
+  // HOT
+  head(exchange: Exchange, how: number, connection: string): void {
+    this.#how = how
+    this.#exchange = exchange
+    this.#outbox += responseHead(exchange, how, connection)
+  }
+
+  // HOT
+  /** Returns `sent` bits. */
+  data(bytes: Buffer, start: number, end: number): number {
+    const length = end - start
+    if (length === 0 || this.#how === framing.none) return sent.free
+    const isChunked = this.#how === framing.chunked
+    if (length <= joinBytes) {
+      const text = bytes.toString('latin1', start, end)
+      this.#outbox += isChunked ? `${length.toString(16)}\r\n${text}\r\n` : text
+      return this.#outbox.length > joinBytes * 2 ? this.flush() : sent.free
+    }
+    const socket = this.#socket
+    const piece = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
+    if (isChunked) this.#outbox += `${length.toString(16)}\r\n`
+    let go: boolean
+    if (this.#outbox === '' && !isChunked) go = socket.write(piece)
+    else {
+      socket.cork()
+      socket.write(this.#outbox, 'latin1')
+      this.#outbox = ''
+      go = socket.write(piece)
+      if (isChunked) go = socket.write('\r\n', 'latin1')
+      socket.uncork()
+    }
+    this.#mark()
+    if (socket.writableLength === 0) return sent.free
+    return go ? sent.held : sent.held | sent.wait
+  }
+
+  // HOT
+  end(trailers: MessageHead | undefined, nominated: readonly string[] | undefined): void {
+    if (this.#how === framing.chunked)
+      this.#outbox += `0\r\n${trailers ? trailerLines(trailers, nominated) : ''}\r\n`
+    this.#exchange = undefined
+    this.flush()
+  }
+
+  // HOT
+  flush(): number {
+    if (this.#outbox === '') return sent.free
+    const text = this.#outbox
+    this.#outbox = ''
+    if (this.#socket.destroyed) return sent.free
+    const go = this.#socket.write(text, 'latin1')
+    this.#mark()
+    return go || this.#socket.writableLength === 0 ? sent.free : sent.wait
+  }
+
+  // HOT
+  /** Notes the time of the first write of a streamed answer. */
+  #mark(): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    this.#exchange = undefined
+    exchange.clientWriteMs = exchange.plane.now()
+  }
+
+  discard(): void {
+    this.#outbox = ''
+  }
+}

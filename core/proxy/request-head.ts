@@ -1,0 +1,60 @@
+/** The head of a request as a backend gets it: the client's fields without the hop-by-hop ones, then ours. */
+import { field } from '../http1/fields.ts'
+import { forwardingFields, keptFields } from '../http1/serialize.ts'
+import type { Exchange } from './exchange.ts'
+
+/** In an edited field list: what is written by us or goes with the framing. */
+const replaced: ReadonlySet<string> = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'host',
+  'content-length',
+])
+
+// HOT
+/** Latin1 text from the request line to the empty line. */
+export function requestHead(exchange: Exchange): string {
+  const { head, service, upgrade, plane } = exchange
+  const hostMode = service!.config.host.mode
+  const host =
+    hostMode === 'client'
+      ? exchange.host
+      : hostMode === 'fixed'
+        ? service!.config.host.value
+        : backendHost(exchange)
+  const edited = exchange.fields?.changed === true
+  let drop = forwardingFields
+  if (exchange.hostReplaced || hostMode !== 'client') drop |= 1 << field.host
+  if (exchange.requestLength < 0) drop |= 1 << field.contentLength
+  if (exchange.expectAnswered) drop |= 1 << field.expect
+  let text: string
+  if (edited) text = `${startLine(exchange)}Host: ${host}\r\n${exchange.fields!.lines(replaced)}`
+  else if ((drop & (1 << field.host)) !== 0) {
+    text = `${startLine(exchange)}Host: ${host}\r\n${keptFields(head, drop, exchange.nominated)}`
+  } else if (exchange.startLineKept) {
+    text = head.text.slice(0, head.fieldsStart) + keptFields(head, drop, exchange.nominated)
+  } else text = startLine(exchange) + keptFields(head, drop, exchange.nominated)
+  if (edited && exchange.requestLength > 0) text += `Content-Length: ${exchange.requestLength}\r\n`
+  if (exchange.requestLength < 0) text += 'Transfer-Encoding: chunked\r\n'
+  if (upgrade !== '') text += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
+  text += exchange.client.forwardingLines(exchange.host)
+  if (edited ? !exchange.fields!.has('x-request-id') : !head.has(field.requestId))
+    text += `X-Request-Id: ${exchange.id}\r\n`
+  if (edited ? !exchange.fields!.has('traceparent') : !head.has(field.traceparent)) {
+    text += `traceparent: ${plane.ids.traceparent()}\r\n`
+  }
+  return `${text}\r\n`
+}
+
+function startLine(exchange: Exchange): string {
+  return `${exchange.method} ${exchange.target} HTTP/1.1\r\n`
+}
+
+function backendHost(exchange: Exchange): string {
+  const { host, port, protocol, socketPath } = exchange.backend!.config
+  if (socketPath) return 'localhost'
+  const name = host.includes(':') ? `[${host}]` : host
+  return port === (protocol === 'https' ? 443 : 80) ? name : `${name}:${port}`
+}

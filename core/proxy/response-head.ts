@@ -1,0 +1,53 @@
+/** The head of an answer as a client gets it. */
+import { STATUS_CODES } from 'node:http'
+import { field } from '../http1/fields.ts'
+import { keptFields } from '../http1/serialize.ts'
+import type { Exchange } from './exchange.ts'
+
+/** How the end of the answer's body is told. */
+export const framing = { none: 0, length: 1, chunked: 2, close: 3 } as const
+
+const noSkip: ReadonlySet<string> = new Set(['content-length'])
+const keepSkip: ReadonlySet<string> = new Set()
+const via = 'Via: 1.1 millrace\r\n'
+const chunked = 'Transfer-Encoding: chunked\r\n'
+
+// HOT
+/**
+ * Latin1 text from the status line to the empty line.
+ * @param how `framing.*`
+ * @param connection `Connection: …` with its CRLF, or empty
+ */
+export function responseHead(exchange: Exchange, how: number, connection: string): string {
+  const { responseHead: head, responseFields: fields, own } = exchange
+  const tail = how === framing.chunked ? `${via}${chunked}${connection}\r\n` : `${via}${connection}\r\n`
+  if (own !== undefined || head === undefined) {
+    const length =
+      exchange.status === 204 || exchange.status === 304 ? '' : `Content-Length: ${own?.body.length ?? 0}\r\n`
+    const id = fields!.has('x-request-id') ? '' : `X-Request-Id: ${exchange.id}\r\n`
+    return `${statusLine(exchange.status)}${fields!.lines(noSkip)}${length}${dateLine(exchange)}${id}${connection}\r\n`
+  }
+  const piped = exchange.responsePipe !== undefined
+  if (fields?.changed === true) return startLine(exchange) + fields.lines(piped ? noSkip : keepSkip) + tail
+  const drop = piped ? 1 << field.contentLength : 0
+  if (head.minor === 1 && !exchange.statusEdited) {
+    if (head.fieldsStart === head.length - 2) return head.text.slice(0, head.fieldsStart) + tail
+    return head.text.slice(0, head.fieldsStart) + keptFields(head, drop, exchange.responseNominated) + tail
+  }
+  return startLine(exchange) + keptFields(head, drop, exchange.responseNominated) + tail
+}
+
+function startLine(exchange: Exchange): string {
+  const head = exchange.responseHead!
+  if (exchange.statusEdited) return statusLine(exchange.status)
+  return `HTTP/1.1 ${head.status} ${head.text.slice(head.targetStart, head.targetEnd)}\r\n`
+}
+
+export function statusLine(status: number): string {
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
+}
+
+/** RFC 9110 §6.6.1: answers that originate here carry a Date. */
+function dateLine(exchange: Exchange): string {
+  return `Date: ${new Date(exchange.plane.wall()).toUTCString()}\r\n`
+}

@@ -1,0 +1,156 @@
+/** Makes a service ready for use beside the one that is running, and puts it in its place. */
+import type { FilterUse, ServiceConfig } from '../config/snapshot.ts'
+import type { CircuitBreaker } from '../contracts/circuit-breaker.ts'
+import type { PlaneDeps } from '../threads/plane.ts'
+import { BackendState } from '../upstream/backend.ts'
+import { Pool } from '../upstream/pool.ts'
+import { AddressBook, systemLookup } from '../upstream/resolve.ts'
+import { backendTlsOptions } from '../upstream/tls.ts'
+import type { FilterStep } from './filter-chain.ts'
+import { Http1Upstream } from './http1-upstream.ts'
+import type { InstanceDraft } from './instances.ts'
+import type { PlaneContext } from './plane-context.ts'
+import { ServiceQueue } from './service-queue.ts'
+import { type HttpBackend, ServiceRuntime } from './service-runtime.ts'
+import type { PlacedService } from './thread-snapshot.ts'
+
+const states = { closed: 0, open: 1, 'half-open': 2 } as const
+/** First resolution of a backend's name may take this long; the service starts without it then. */
+const firstLookupMs = 2000
+
+export class ServiceBuilder {
+  readonly #deps: PlaneDeps
+  readonly #plane: PlaneContext
+
+  constructor(deps: PlaneDeps, plane: PlaneContext) {
+    this.#deps = deps
+    this.#plane = plane
+  }
+
+  async filters(uses: readonly FilterUse[], prefix: string, draft: InstanceDraft): Promise<FilterStep[]> {
+    const steps: FilterStep[] = []
+    for (const use of uses) {
+      const { instance } = await draft.get('filter', `${prefix}/${use.id}`, use)
+      steps.push({ filter: instance, use })
+    }
+    return steps
+  }
+
+  /** @param former the running version, whose backends and queue are taken over */
+  async build(
+    placed: PlacedService,
+    former: ServiceRuntime | undefined,
+    draft: InstanceDraft,
+  ): Promise<ServiceRuntime> {
+    const { config, placement } = placed
+    const prefix = `service/${config.name}`
+    const algorithm = await draft.get('algorithm', `${prefix}/algorithm`, config.algorithm)
+    let breaker: CircuitBreaker | undefined
+    if (config.breaker)
+      breaker = (await draft.get('circuit-breaker', `${prefix}/breaker`, config.breaker)).instance
+    const filters = await this.filters(config.filters, `${prefix}/filter`, draft)
+    const sameIndex = former?.index === placement.index
+    const queue = sameIndex
+      ? former.queue
+      : new ServiceQueue(this.#deps.table.queued[this.#deps.thread], placement.index)
+    const backends = config.backends.map((backend, i) => {
+      const slot = placement.slots[i]
+      return (
+        former?.backends.find((b) => b.slot === slot && b.url === backend.url) ??
+        this.#backend(config, i, slot, queue)
+      )
+    })
+    await this.#resolve(backends)
+    return new ServiceRuntime({
+      placed,
+      table: this.#deps.table,
+      thread: this.#deps.thread,
+      backends,
+      filters,
+      queue,
+      algorithm: algorithm.instance,
+      breaker,
+      onFault: (backend) => {
+        this.#deps.metrics.pluginFault()
+        this.#deps.log.warn(`algorithm ${config.algorithm.use} picked what it must not`, {
+          code: 'MR_PLUGIN_FAULT',
+          service: config.name,
+          backend: backend?.url,
+        })
+      },
+    })
+  }
+
+  #backend(config: ServiceConfig, i: number, slot: number, queue: ServiceQueue): HttpBackend {
+    const { table, thread } = this.#deps
+    const { host } = config.backends[i]
+    const addresses = new AddressBook(host, this.#deps.clock, systemLookup)
+    const backend: HttpBackend = new BackendState(config.name, config.backends[i], slot, addresses)
+    const owner = { open: () => this.#open(backend), onPlace: () => queue.pump() }
+    backend.pool = new Pool(owner, { max: 1, idleMs: 0 }, table.open[thread], table.idle[thread], slot)
+    return backend
+  }
+
+  #open(backend: HttpBackend): Http1Upstream {
+    const { host, port, socketPath } = backend.config
+    // A name without an address yet is left to the socket, which then says what is wrong.
+    const address = backend.addresses.take() ?? host
+    return new Http1Upstream(
+      backend,
+      { socketPath, address, port, tls: backend.tls },
+      backend.connectMs,
+      this.#plane,
+    )
+  }
+
+  async #resolve(backends: readonly HttpBackend[]): Promise<void> {
+    const { clock } = this.#deps
+    let timer: { cancel(): void } | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = clock.after(firstLookupMs, resolve)
+    })
+    await Promise.race([Promise.all(backends.map((backend) => backend.addresses.start())), late])
+    timer?.cancel()
+  }
+
+  /** The service becomes the running one. Synchronous. */
+  activate(service: ServiceRuntime, former: ServiceRuntime | undefined): void {
+    const { config } = service
+    const { connections, timeouts } = config
+    const max = Math.max(1, Math.floor(connections.max / this.#deps.threads))
+    const sameBreaker = former?.breaker !== undefined && former.breaker === service.breaker
+    service.backends.forEach((backend, i) => {
+      const known = former?.backends.includes(backend) === true
+      const reconnect = known && former !== undefined && tlsChanged(former.config, config)
+      backend.update(config.backends[i])
+      backend.pool.settings = { max, idleMs: connections.idleMs }
+      backend.connectMs = timeouts.connectMs
+      backend.pipelining = backend.refusesPipelining ? 1 : connections.pipelining
+      if (!known || reconnect) backend.tls = backendTlsOptions(config.backends[i], config.tls)
+      if (reconnect) backend.pool.closeIdle()
+      if (!known || !sameBreaker) this.#attachBreaker(service, backend)
+    })
+    if (former && former !== service) {
+      former.successor = service
+    }
+    service.refresh()
+  }
+
+  #attachBreaker(service: ServiceRuntime, backend: HttpBackend): void {
+    const { table } = this.#deps
+    if (service.breaker === undefined) {
+      backend.gate = undefined
+      table.breaker[backend.slot] = 0
+      return
+    }
+    const gate = service.breaker.for(backend, () => {
+      table.breaker[backend.slot] = states[gate.state]
+    })
+    backend.gate = gate
+    table.breaker[backend.slot] = states[gate.state]
+  }
+}
+
+function tlsChanged(a: ServiceConfig, b: ServiceConfig): boolean {
+  return JSON.stringify(a.tls) !== JSON.stringify(b.tls)
+}

@@ -1,0 +1,48 @@
+/** A backend of a running service: what algorithms see, and its pool of this thread. Kept over snapshots by slot and URL. */
+import type { ConnectionOptions } from 'node:tls'
+import type { BackendConfig } from '../config/snapshot.ts'
+import type { Backend } from '../contracts/algorithm.ts'
+import type { BreakerGate } from '../contracts/circuit-breaker.ts'
+import type { Pool, PoolConnection } from './pool.ts'
+import type { AddressBook } from './resolve.ts'
+
+export class BackendState<C extends PoolConnection> implements Backend {
+  readonly id: string
+  readonly url: string
+  readonly slot: number
+  weight: number
+  zone: string
+  tags: readonly string[]
+  config: BackendConfig
+  readonly addresses: AddressBook
+  pool!: Pool<C>
+  gate: BreakerGate | undefined = undefined
+  /** The newest view that this backend is available in. */
+  availableIn: object | undefined = undefined
+  /** Exchanges that one connection may carry at once; drops to 1 when the backend closes pipelined connections. */
+  pipelining = 1
+  /** Options of `tls.connect`; undefined for plain backends. */
+  tls: ConnectionOptions | undefined = undefined
+  connectMs = 1000
+  /** Closed a connection that carried several exchanges: not pipelined again. */
+  refusesPipelining = false
+
+  constructor(service: string, config: BackendConfig, slot: number, addresses: AddressBook) {
+    this.id = `${service}/${config.url}`
+    this.url = config.url
+    this.slot = slot
+    this.config = config
+    this.weight = config.weight
+    this.zone = config.zone
+    this.tags = config.tags
+    this.addresses = addresses
+  }
+
+  /** Takes over what a new snapshot says of the same backend. */
+  update(config: BackendConfig): void {
+    this.config = config
+    this.weight = config.weight
+    this.zone = config.zone
+    this.tags = config.tags
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * One connection to a backend: a socket, its read buffer and its back-pressure. It knows no protocol; what the bytes mean
+ * is its handler's affair.
+ */
+import net from 'node:net'
+import tls from 'node:tls'
+import { ReadBuffers } from './buffers.ts'
+
+export interface ConnectionHandler {
+  onConnect(): void
+  /** Bytes [0, length). They are valid until this returns, unless `hold` is called; see ReadBuffers. */
+  onBytes(bytes: Buffer, length: number): void
+  /** The peer sends nothing more (FIN). */
+  onEnd(): void
+  /** Everything handed to `write` has left, after `write` had returned false. */
+  onDrain(): void
+  /** Last event. */
+  onClose(error: Error | undefined): void
+}
+
+/** Where to connect to. */
+export interface Endpoint {
+  readonly socketPath: string
+  /** Literal address. */
+  readonly address: string
+  readonly port: number
+  /** Present for https: verified options of `tls.connect`. */
+  readonly tls: tls.ConnectionOptions | undefined
+}
+
+/** Write bytes up to which `write` says "go on". Writes of more always end in a drain event, which ownership relies on. */
+export const writeMark = 16 * 1024
+
+export class Connection {
+  readonly socket: net.Socket
+  readonly #handler: ConnectionHandler
+  readonly #buffers: ReadBuffers
+  #own: Buffer | undefined = undefined
+  /** The handler is in the middle of a message that is worth a buffer of its own. */
+  streaming = false
+  #retained = false
+  #error: Error | undefined = undefined
+  #paused = false
+  /** Inside a read callback: only then may the buffer be exchanged, because the socket asks for the next one after it. */
+  #inRead = false
+  connected = false
+  closed = false
+
+  constructor(endpoint: Endpoint, handler: ConnectionHandler, buffers: ReadBuffers) {
+    this.#handler = handler
+    this.#buffers = buffers
+    this.socket = endpoint.tls ? this.#connectTls(endpoint) : this.#connectPlain(endpoint)
+    const socket = this.socket
+    socket.on('end', () => this.#handler.onEnd())
+    socket.on('drain', () => this.#handler.onDrain())
+    socket.on('error', (error) => {
+      this.#error = error
+    })
+    socket.on('close', () => {
+      this.closed = true
+      this.#releaseBuffer()
+      this.#handler.onClose(this.#error)
+    })
+  }
+
+  #connectPlain(endpoint: Endpoint): net.Socket {
+    const onread = {
+      buffer: (): Buffer => this.#nextBuffer(),
+      callback: (length: number, bytes: Uint8Array): boolean => {
+        this.#inRead = true
+        this.#handler.onBytes(bytes as Buffer, length)
+        this.#inRead = false
+        return !this.#paused
+      },
+    }
+    const common = { onread, allowHalfOpen: true, highWaterMark: writeMark }
+    const socket = endpoint.socketPath
+      ? net.connect({ path: endpoint.socketPath, ...common } as net.NetConnectOpts)
+      : net.connect({
+          host: endpoint.address,
+          port: endpoint.port,
+          noDelay: true,
+          keepAlive: true,
+          autoSelectFamily: false,
+          ...common,
+        } as net.NetConnectOpts)
+    socket.once('connect', () => this.#onConnect())
+    return socket
+  }
+
+  #connectTls(endpoint: Endpoint): net.Socket {
+    const target = endpoint.socketPath
+      ? { path: endpoint.socketPath }
+      : { host: endpoint.address, port: endpoint.port }
+    const socket = tls.connect({ ...endpoint.tls, ...target, highWaterMark: writeMark })
+    if (!endpoint.socketPath) socket.setNoDelay(true)
+    socket.once('secureConnect', () => this.#onConnect())
+    // TLS decrypts into fresh buffers: nothing to own.
+    socket.on('data', (bytes: Buffer) => this.#handler.onBytes(bytes, bytes.length))
+    return socket
+  }
+
+  #onConnect(): void {
+    if (this.closed || this.socket.destroyed) return
+    this.connected = true
+    this.#handler.onConnect()
+  }
+
+  /** HOT Chooses the buffer of the next read; called by the socket after each read. */
+  #nextBuffer(): Buffer {
+    if (this.streaming) {
+      if (this.#own === undefined) this.#own = this.#buffers.take()
+      return this.#own
+    }
+    if (this.#own === undefined) return this.#buffers.shared
+    if (this.#retained || this.#buffers.retained < ReadBuffers.maxRetained) {
+      if (!this.#retained) {
+        this.#retained = true
+        this.#buffers.retained++
+      }
+      return this.#own
+    }
+    this.#releaseBuffer()
+    return this.#buffers.shared
+  }
+
+  /** The bytes given last are still being written: the buffer is left to that write, and another one is read into. */
+  hold(): void {
+    if (this.#inRead) this.#letGo()
+  }
+
+  #letGo(): void {
+    if (this.#retained) {
+      this.#retained = false
+      this.#buffers.retained--
+    }
+    this.#own = undefined
+  }
+
+  /** The last message was small: a large buffer is of no use while the connection idles. */
+  shrink(): void {
+    if (this.#inRead) this.#releaseBuffer()
+  }
+
+  #releaseBuffer(): void {
+    if (this.#own === undefined) return
+    this.#buffers.give(this.#own)
+    this.#letGo()
+  }
+
+  /** HOT Returns false when the writer should wait for `onDrain`. Strings are latin1. */
+  write(data: string | Uint8Array): boolean {
+    return typeof data === 'string' ? this.socket.write(data, 'latin1') : this.socket.write(data)
+  }
+
+  get paused(): boolean {
+    return this.#paused
+  }
+
+  get pending(): boolean {
+    return this.socket.writableLength > 0
+  }
+
+  pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.socket.pause()
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.socket.resume()
+  }
+
+  /** Sends FIN after what was written. */
+  end(): void {
+    if (!this.socket.destroyed) this.socket.end()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  /** Ends in a reset: the peer must not take what it has for the whole. */
+  reset(): void {
+    if (this.socket instanceof tls.TLSSocket) this.socket.destroy()
+    else this.socket.resetAndDestroy()
+  }
+}
