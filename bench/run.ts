@@ -10,6 +10,7 @@ import type { Options, Part } from './options.ts'
 import { evaluate } from './report/checks.ts'
 import { duration, Progress } from './report/progress.ts'
 import type { Results } from './report/results.ts'
+import { soakFaults } from './report/soak-report.ts'
 import { allTables, asText } from './report/tables.ts'
 import { writeReport } from './report/write.ts'
 import { describeMachine } from './stats/machine.ts'
@@ -52,7 +53,8 @@ export async function runBench(options: Options): Promise<number> {
   for (const table of allTables(results)) progress.say(asText(table))
   for (const text of results.notes) progress.say(`\n! ${text}`)
   progress.say(`\nseed ${options.seed}; written to ${out}/results.{json,md} and cpu.svg`)
-  return evaluate(results).some((check) => check.verdict === 'GATE FAILED') ? 1 : 0
+  const soakFailed = results.soak !== undefined && soakFaults(results.soak).length > 0
+  return soakFailed || evaluate(results).some((check) => check.verdict === 'GATE FAILED') ? 1 : 0
 }
 
 /** One part after the other; what is measured is on disk after each, and a part that fails does not cost the others. */

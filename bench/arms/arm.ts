@@ -23,6 +23,8 @@ export interface RunningArm {
   readonly port: number
   /** Where /metrics is; undefined for the comparators. */
   readonly adminPort: number | undefined
+  /** Writes the config anew with a second backend or without it; undefined where the arm has no live reload. */
+  readonly setBackends: ((count: 1 | 2) => void) | undefined
 }
 
 /** One proxy under test: a process tree that listens on a port of its own and forwards to the backend. */
@@ -75,7 +77,7 @@ export function simpleArm(
         cores: context.cores,
       })
       await waitUntilReady(started, `http://127.0.0.1:${port}/64`)
-      return { started, port, adminPort: undefined }
+      return { started, port, adminPort: undefined, setBackends: undefined }
     },
   }
 }

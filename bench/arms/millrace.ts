@@ -1,3 +1,4 @@
+import { renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Arm, type ArmContext, type RunningArm, writeConfig } from './arm.ts'
@@ -26,17 +27,23 @@ export const millracePipelined: Arm = {
 async function start(context: ArmContext): Promise<RunningArm> {
   const port = await freePort(context.random)
   const admin = await freePort(context.random)
-  const values = {
-    PORT: port,
-    ADMIN: admin,
-    BACKEND: context.backendPort,
-    THREADS: context.threads,
-    PIPELINING: context.pipelining,
-    DATA: join(context.directory, `millrace-${port}`),
+  const config = join(context.directory, `millrace-${port}.yaml`)
+  // The backend listens on both addresses, so that a second one can come and go.
+  const setBackends = (count: 1 | 2) => {
+    const backends = ['127.0.0.1', '127.0.0.2'].slice(0, count)
+    const values = {
+      PORT: port,
+      ADMIN: admin,
+      BACKENDS: backends.map((address) => `"http://${address}:${context.backendPort}"`).join(', '),
+      THREADS: context.threads,
+      PIPELINING: context.pipelining,
+      DATA: join(context.directory, `millrace-${port}`),
+    }
+    renameSync(writeConfig('./millrace.yaml', values, `${config}.new`), config)
   }
-  const config = writeConfig('./millrace.yaml', values, join(context.directory, `millrace-${port}.yaml`))
+  setBackends(1)
   const command = context.millraceCommand.map((part) => part.replace('{config}', config))
   const started = context.processes.start('millrace', command, { cores: context.cores, cwd: repository })
   await waitUntilReady(started, `http://127.0.0.1:${port}/64`)
-  return { started, port, adminPort: admin }
+  return { started, port, adminPort: admin, setBackends }
 }

@@ -16,6 +16,8 @@ export interface Started {
   readonly exited: Promise<number | null>
   /** The last lines it wrote, for messages. */
   output(): string
+  /** The file with all it wrote. */
+  readonly log: string
   /** SIGTERM, after five seconds SIGKILL to it and its children. */
   stop(): Promise<void>
 }
@@ -49,6 +51,7 @@ export class Processes {
       name,
       pid: child.pid,
       exited,
+      log,
       output: () => readFileSync(log, 'utf8').split('\n').slice(-15).join('\n').trim(),
       stop: () => stopTree(child, exited),
     }

@@ -47,9 +47,13 @@ export interface SoakResult {
   /** Finished well, by kind of client; and answers that were wrong. */
   readonly counts: Readonly<Record<string, number>>
   readonly failures: readonly string[]
-  /** Descriptors when the load was over and connections had closed, and before it began. */
+  /** Changes of the config under load. */
+  readonly reloads: number
   readonly descriptorsBefore: number
+  /** Five seconds after the load was over and its connections had closed. */
   readonly descriptorsAfter: number
+  /** The followed gauges at that time. */
+  readonly gaugesAfter: Readonly<Record<string, number>>
 }
 
 /** All of one run; written as JSON. */

@@ -1,7 +1,7 @@
 import { armTitle } from '../arms/catalog.ts'
 import { median, ratiosByRound, type Spread, spread } from '../stats/summary.ts'
 import { byRound } from './checks.ts'
-import type { Results, SoakResult } from './results.ts'
+import type { Results } from './results.ts'
 
 /** A table as text: the same rows go to the terminal and into Markdown. */
 export interface Table {
@@ -12,6 +12,7 @@ export interface Table {
 
 export function number(value: number): string {
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en')
+  if (Number.isInteger(value)) return String(value)
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(Math.abs(value) >= 10 ? 1 : 2)
 }
 
@@ -68,32 +69,6 @@ export function idleTable(results: Results): Table {
   return {
     title: 'Idle client connections after one request each',
     head: ['arm', 'KiB each', 'RSS before, MiB', 'RSS after, MiB', 'held'],
-    rows,
-  }
-}
-
-export function soakTable(soak: SoakResult): Table {
-  const rows = soak.series.map(({ name, trend, allowance, level }) => [
-    name,
-    number(trend.first),
-    number(trend.last),
-    number(trend.perMinute),
-    number(allowance),
-    level ? 'level' : 'GROWS',
-  ])
-  const closed = soak.descriptorsAfter - soak.descriptorsBefore
-  const more = `${closed} more than before`
-  rows.push([
-    'descriptors after the load',
-    String(soak.descriptorsBefore),
-    String(soak.descriptorsAfter),
-    '',
-    '',
-    more,
-  ])
-  return {
-    title: `Soak: ${soak.minutes} min of mixed load with aborts (lower envelope after the first quarter)`,
-    head: ['what', 'start', 'end', 'per minute', 'allowed rise', 'verdict'],
     rows,
   }
 }

@@ -1,0 +1,54 @@
+import type { SoakResult } from './results.ts'
+import { number, type Table } from './rows.ts'
+
+/** What must be nothing once the clients are gone. */
+const emptyAfterwards = /client_connections$|in_flight|tunnel|queue/
+
+/** What speaks against the run; empty when it held. */
+export function soakFaults(soak: SoakResult): string[] {
+  const growing = soak.series.filter((one) => !one.level).map((one) => `${one.name} grows`)
+  const left = Object.entries(soak.gaugesAfter)
+    .filter(([name, value]) => emptyAfterwards.test(name) && value !== 0)
+    .map(([name, value]) => `${name} is ${value} after the load`)
+  const failed = soak.failures.length > 0 ? [`${soak.failures.length} exchanges failed`] : []
+  const stayed = soak.descriptorsAfter - soak.descriptorsBefore - (soak.gaugesAfter.millrace_pool_open ?? 256)
+  // A few: the connection that reads the metrics, files that a reload has open at the moment.
+  const descriptors = stayed > 4 ? [`${stayed} descriptors left over`] : []
+  return [...growing, ...left, ...failed, ...descriptors]
+}
+
+export function soakTable(soak: SoakResult): Table {
+  const rows = soak.series.map(({ name, trend, allowance, level }) => [
+    name,
+    number(trend.first),
+    number(trend.last),
+    number(trend.perMinute),
+    number(allowance),
+    level ? 'level' : 'GROWS',
+  ])
+  rows.push([
+    'descriptors before and after',
+    number(soak.descriptorsBefore),
+    number(soak.descriptorsAfter),
+    '',
+    '',
+    '',
+  ])
+  for (const [name, value] of Object.entries(soak.gaugesAfter)) {
+    rows.push([
+      `${name}, after`,
+      '',
+      number(value),
+      '',
+      '',
+      emptyAfterwards.test(name) && value !== 0 ? 'LEFT' : '',
+    ])
+  }
+  const exchanges = Object.values(soak.counts).reduce((sum, count) => sum + count, 0)
+  const text = `${number(exchanges)} exchanges, ${soak.reloads} reloads, ${soak.failures.length} failed`
+  return {
+    title: `Soak: ${soak.minutes} min of mixed load with aborts: ${text} (lower envelope after the first quarter)`,
+    head: ['what', 'start', 'end', 'per minute', 'allowed rise', 'verdict'],
+    rows,
+  }
+}
