@@ -10,7 +10,15 @@ const binNode = path.join(root, 'node_modules', '.bin', 'node')
 
 const readJson = (file) => JSON.parse(fs.readFileSync(path.join(root, file), 'utf8'))
 
-/** True when every package of the lock file is installed in its version. What is optional may be missing. */
+const usesGlibc = () => process.report?.getReport().header.glibcVersionRuntime !== undefined
+
+/** Compilers' binaries and the like: optional, but what is made for this machine is needed. */
+function isForThisMachine({ os, cpu, libc }) {
+  const fits = os?.includes(process.platform) && cpu?.includes(process.arch)
+  return fits && (libc === undefined || (libc.includes('glibc') && usesGlibc()))
+}
+
+/** True when every package of the lock file that is needed here is installed in its version. */
 function packagesAreInstalled() {
   let installed
   try {
@@ -19,17 +27,32 @@ function packagesAreInstalled() {
     return false
   }
   return Object.entries(readJson('package-lock.json').packages).every(([where, locked]) => {
-    if (!where.startsWith('node_modules/') || locked.optional || locked.devOptional) return true
+    if (!where.startsWith('node_modules/')) return true
+    if ((locked.optional || locked.devOptional) && !isForThisMachine(locked)) return true
     if (locked.link) return fs.existsSync(path.join(root, where))
     return installed[where]?.version === locked.version && fs.existsSync(path.join(root, where))
   })
 }
 
-/** npm, on the Node that runs this script. npm scripts name their npm; else the one in PATH. */
-function npm(args) {
-  const viaNode = process.env.npm_execpath?.endsWith('.js')
-  const [command, first] = viaNode ? [process.execPath, [process.env.npm_execpath]] : ['npm', []]
-  const result = spawnSync(command, [...first, ...args], { cwd: root, stdio: ['ignore', 2, 2] })
+/** The file that npm consists of, so that it can be run on a Node of our choice; undefined where it is hidden in a script. */
+function npmFile() {
+  const found = spawnSync('sh', ['-c', 'command -v npm'], { encoding: 'utf8' }).stdout.trim()
+  const candidates = [process.env.npm_execpath, found && fs.realpathSync(found)]
+  return candidates.find((file) => file?.endsWith('.js'))
+}
+
+/** Runs npm on a Node; its words go to standard error. */
+function npm(node, args) {
+  const file = npmFile()
+  const [command, first] = file ? [node, [file]] : ['npm', []]
+  const PATH = `${path.dirname(node)}${path.delimiter}${process.env.PATH}`
+  const env = { ...process.env, PATH }
+  const options = ['--loglevel=error', '--no-audit', '--no-fund']
+  const result = spawnSync(command, [...first, ...args, ...options], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    env,
+  })
   if (result.error) fail(`npm cannot be run (${result.error.message}). Install it, e.g. apt-get install npm.`)
   return result.status === 0
 }
@@ -44,19 +67,26 @@ function versionOf(node) {
   return result.status === 0 ? result.stdout.trim() : ''
 }
 
-const wantedNode = () => readJson('package-lock.json').packages['node_modules/node'].version
+const wantedVersion = () => `v${readJson('package-lock.json').packages['node_modules/node'].version}`
 
-/** npm's `node` package brings its binary in an install script, which npm may not run: then it is fetched by hand. */
+/** Node in a place of its own, and the path of its binary. Needs nothing but an npm of any age. */
 function fetchNode(version) {
   const darwinArm = process.platform === 'darwin' && process.arch === 'arm64'
   const name = `${darwinArm ? 'node-bin' : 'node'}-${process.platform}-${process.arch}`
   const prefix = path.join(root, '.cache', 'node')
+  const binary = path.join(prefix, 'node_modules', name, 'bin', 'node')
+  if (versionOf(binary) === version) return binary
+  process.stderr.write(`millrace: fetching Node.js ${version} …\n`)
   fs.mkdirSync(prefix, { recursive: true })
   fs.writeFileSync(path.join(prefix, 'package.json'), '{ "private": true }\n')
-  const install = ['install', '--no-save', '--no-package-lock', '--loglevel=error', '--prefix', prefix]
-  if (!npm([...install, `${name}@${version}`]))
-    fail(`${name}@${version} could not be installed (npm's reason is above).`)
-  const binary = path.join(prefix, 'node_modules', name, 'bin', 'node')
+  const wanted = `${name}@${version.slice(1)}`
+  const install = ['install', '--no-save', '--no-package-lock', '--prefix', prefix, wanted]
+  if (!npm(process.execPath, install)) fail(`${wanted} could not be installed (npm's reason is above).`)
+  return binary
+}
+
+/** npm's `node` package brings its binary in an install script, which npm may not run: then it is put there by hand. */
+function placeNode(binary) {
   const target = path.join(root, 'node_modules', 'node', 'bin', 'node')
   fs.mkdirSync(path.dirname(target), { recursive: true })
   fs.rmSync(target, { force: true })
@@ -75,16 +105,15 @@ function fetchNode(version) {
  * Ends the process with a message when it cannot be done.
  */
 export function setUp() {
+  const version = wantedVersion()
   if (!packagesAreInstalled()) {
+    // An npm that runs on an older Node leaves out optional packages that need a newer one, such as compilers' binaries.
+    const old = Number(process.versions.node.split('.')[0]) < Number(version.slice(1).split('.')[0])
+    const node = old ? fetchNode(version) : process.execPath
     process.stderr.write('millrace: installing packages (npm ci) …\n')
-    if (!npm(['ci', '--loglevel=error', '--no-audit', '--no-fund']))
-      fail('npm ci failed (its reason is above).')
+    if (!npm(node, ['ci'])) fail('npm ci failed (its reason is above).')
   }
-  const version = `v${wantedNode()}`
-  if (versionOf(binNode) !== version) {
-    process.stderr.write(`millrace: fetching Node.js ${version} …\n`)
-    fetchNode(version.slice(1))
-  }
+  if (versionOf(binNode) !== version) placeNode(fetchNode(version))
   if (versionOf(binNode) !== version) fail(`${binNode} is not Node.js ${version}.`)
   return binNode
 }
