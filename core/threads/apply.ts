@@ -87,7 +87,11 @@ export class Applier {
 
   /** Brings the served snapshot to the successor of a dead thread. */
   join(link: ThreadLink): Promise<void> {
-    return this.#queue.join(() => this.#join(link))
+    return this.#queue
+      .join(() => this.#join(link))
+      .catch((error: unknown) => {
+        this.#deps.log.error('a new data thread cannot take the config', { thread: link.thread, error })
+      })
   }
 
   /** Frees the numbers that no thread uses any more. */

@@ -6,8 +6,6 @@ export interface DrainSteps {
   readonly log: Log
   readonly delayMs: number
   readonly timeoutMs: number
-  /** `/readyz` fails from now on. */
-  unready(): void
   /** Accepting goes on; responses carry `Connection: close`. */
   startDrain(): void
   closeListeners(): Promise<void>
@@ -18,12 +16,11 @@ export interface DrainSteps {
 }
 
 /**
- * `/readyz` fails → `delayMs` of accepting with `Connection: close`, while balancers in front take notice → listeners close →
+ * The caller has failed `/readyz`. Then: `delayMs` of accepting with `Connection: close`, while balancers in front take notice → listeners close →
  * in-flight exchanges finish within `timeoutMs`.
  * @returns false when time was over before the last exchange had ended
  */
 export async function drain(steps: DrainSteps): Promise<boolean> {
-  steps.unready()
   steps.startDrain()
   if (steps.delayMs > 0) {
     steps.log.info('draining: still accepting', { ms: steps.delayMs })

@@ -168,7 +168,7 @@ export class LbServer {
     return this.#seeing.metricsText()
   }
 
-  /** Numbers of the shared table that are taken now, and that were ever taken. */
+  /** What is taken of the shared memory; `waiting` numbers are held by old snapshots. */
   get usage(): {
     readonly slots: number
     readonly waiting: number
@@ -226,15 +226,13 @@ export class LbServer {
 
   async #drain(): Promise<boolean> {
     const { delayMs, timeoutMs } = this.#applier.served?.drain ?? this.#options.config.snapshot.drain
+    this.#draining = true
     const clean = await drain({
       clock: this.#clock,
       log: this.#log,
       delayMs,
       timeoutMs,
       hurry: this.#hurry.signal,
-      unready: () => {
-        this.#draining = true
-      },
       startDrain: () => {
         for (const link of this.#supervisor.online()) link.send({ type: 'drain' })
       },

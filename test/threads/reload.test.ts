@@ -1,0 +1,155 @@
+import { EventEmitter } from 'node:events'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { loadConfig } from '../../core/config/load.ts'
+import type { Config } from '../../core/config/snapshot.ts'
+import { systemClock } from '../../core/host/clock.ts'
+import { PluginRegistry } from '../../core/host/registry.ts'
+import type { ApplyResult } from '../../core/threads/apply.ts'
+import { FileWatch } from '../../core/threads/file-watch.ts'
+import { startReload } from '../../core/threads/reload.ts'
+import { until } from '../harness/until.ts'
+import { testLog } from './fixtures/server.ts'
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'millrace-'))
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+const text = (backend: number, more: object = {}): string =>
+  JSON.stringify({
+    listeners: { web: { address: '127.0.0.1:0' } },
+    routes: [{ service: 'app' }],
+    services: { app: { backends: [`http://127.0.0.1:${backend}`] } },
+    ...more,
+  })
+
+async function bench() {
+  const path = join(folder(), 'millrace.yaml')
+  writeFileSync(path, text(1))
+  const { lines, log } = testLog()
+  const applied: string[] = []
+  const signals = new EventEmitter()
+  const result: ApplyResult = { status: 'applied', revision: 2, problems: [] }
+  let unreadable = 0
+  let reopened = 0
+  const load = async () => ({
+    config: await loadConfig({ path }, { env: {} }),
+    registry: new PluginRegistry(),
+  })
+  const reload = startReload({
+    server: {
+      apply: async (config: Config) => {
+        applied.push(config.snapshot.services.app.backends[0].url)
+        return result
+      },
+      configUnreadable: () => void unreadable++,
+      reopenLogs: () => void reopened++,
+    },
+    config: (await load()).config,
+    load,
+    log,
+    signals,
+  })
+  onTestFinished(() => reload.stop())
+  const counts = () => ({ unreadable, reopened })
+  return { path, lines, applied, signals, reload, counts }
+}
+
+describe('reload', () => {
+  test('a file that is written is applied once', async () => {
+    const { path, applied } = await bench()
+    writeFileSync(path, text(2))
+    writeFileSync(path, text(3))
+    await until('it is applied', () => applied.length > 0)
+    expect(applied).toEqual(['http://127.0.0.1:3'])
+  })
+
+  test('a file that is renamed over the old one is applied, time after time', async () => {
+    const { path, applied } = await bench()
+    for (let round = 2; round < 5; round++) {
+      writeFileSync(`${path}.new`, text(round))
+      renameSync(`${path}.new`, path)
+      await until('it is applied', () => applied.at(-1) === `http://127.0.0.1:${round}`)
+    }
+  })
+
+  test('a bad file is not applied, the log says why and where, and the next good one is', async () => {
+    const { path, applied, lines, counts } = await bench()
+    writeFileSync(path, '{ services: { app: { backend: 1 } } }')
+    const line = await until('the log says so', () => lines.find(({ level }) => level === 'error'))
+    expect(line.message).toMatch(/the old one stays[\s\S]*millrace\.yaml:1:/)
+    expect(counts().unreadable).toBe(1)
+    expect(applied).toEqual([])
+    writeFileSync(path, text(4))
+    await until('it is applied', () => applied.length > 0)
+    expect(applied).toEqual(['http://127.0.0.1:4'])
+  })
+
+  test('SIGHUP reads the file even when it has not changed, and opens the logs anew', async () => {
+    const { applied, signals, reload, counts } = await bench()
+    signals.emit('SIGHUP')
+    await until('it is applied', () => applied.length === 1)
+    expect(counts().reopened).toBe(1)
+    reload.stop()
+    expect(signals.listenerCount('SIGHUP')).toBe(0)
+  })
+
+  test('names what needs a restart, and applies the rest', async () => {
+    const { path, applied, lines } = await bench()
+    writeFileSync(path, text(5, { node: { threads: 7 }, fleet: 'other' }))
+    await until('it is applied', () => applied.length > 0)
+    const line = lines.find(({ fields }) => fields.code === 'MR_CONFIG_RESTART')
+    expect(line?.fields.keys).toEqual(['fleet', 'node.threads'])
+  })
+})
+
+describe('FileWatch', () => {
+  function watching(...files: string[]) {
+    const changes: string[] = []
+    const { lines, log } = testLog()
+    const watch = new FileWatch({ clock: systemClock, log, changed: (paths) => void changes.push(...paths) })
+    onTestFinished(() => watch.stop())
+    watch.files(files)
+    return { changes, lines, watch }
+  }
+
+  test('sees a symbolic link turned to another folder', async () => {
+    const root = folder()
+    for (const version of ['v1', 'v2']) {
+      mkdirSync(join(root, version))
+      writeFileSync(join(root, version, 'cert.pem'), version)
+    }
+    symlinkSync('v1', join(root, 'data'))
+    symlinkSync('data/cert.pem', join(root, 'cert.pem'))
+    const { changes } = watching(join(root, 'cert.pem'))
+    symlinkSync('v2', join(root, 'data.new'))
+    renameSync(join(root, 'data.new'), join(root, 'data'))
+    await until('it is seen', () => changes.length > 0)
+    expect(changes).toEqual([join(root, 'cert.pem')])
+  })
+
+  test('does not mind other files of the folder', async () => {
+    const root = folder()
+    const file = join(root, 'a')
+    writeFileSync(file, '1')
+    const { changes } = watching(file)
+    writeFileSync(join(root, 'b'), '1')
+    writeFileSync(file, '2')
+    await until('it is seen', () => changes.length > 0)
+    expect(changes).toEqual([file])
+  })
+
+  test('sees a file whose folder did not exist', async () => {
+    const root = folder()
+    const file = join(root, 'later', 'a')
+    const { changes, lines } = watching(file)
+    expect(lines[0].message).toContain('cannot watch')
+    mkdirSync(join(root, 'later'))
+    writeFileSync(file, '1')
+    await until('it is seen', () => changes.length > 0)
+  })
+})
