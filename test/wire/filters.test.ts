@@ -1,0 +1,362 @@
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type Lb, neverOpens, startLb } from '../harness/lb.ts'
+import { fieldValue, fieldValues } from '../harness/message-reader.ts'
+import { type RawBackend, rawBackend, response } from '../harness/raw-backend.ts'
+import { chunked, type RawClient, rawClient, request } from '../harness/raw-client.ts'
+import { until } from '../harness/until.ts'
+
+const directory = fileURLToPath(new URL('.', import.meta.url))
+
+const backends: RawBackend[] = []
+let lb: Lb
+
+beforeAll(async () => {
+  for (const name of ['a', 'b', 'other', 'shadow']) {
+    backends.push(await rawBackend(answer(name), { cleanup: afterAll }))
+  }
+  const [a, b, other, shadow] = backends.map(({ url }) => url)
+  const inner = { use: 'steps', id: 'inner', name: 'inner' }
+  const outer = { use: 'steps', id: 'outer', name: 'outer' }
+  const breaker = neverOpens
+  lb = await startLb(
+    {
+      node: { threads: 1 },
+      plugins: ['./plugins/steps.ts', './plugins/rot13.ts'],
+      listeners: { web: { address: '127.0.0.1:0' } },
+      routes: [
+        { match: { path: '/rot13' }, service: 'turned' },
+        { match: { path: '/open' }, service: 'open' },
+        { match: { path: '/short' }, service: 'short' },
+        { service: 'app', filters: [outer] },
+      ],
+      services: {
+        app: { backends: [a, b], breaker, filters: [inner], retries: { bodyBuffer: '1KiB' } },
+        turned: { backends: [a], breaker, filters: ['rot13'] },
+        open: {
+          backends: [a],
+          breaker,
+          filters: [{ use: 'steps', id: 'open', name: 'open', failOpen: true }],
+        },
+        short: {
+          backends: [a],
+          breaker,
+          filters: [{ use: 'steps', id: 'short', name: 'short', deadline: '200ms' }],
+        },
+        other: { backends: [other], breaker, filters: [{ use: 'steps', id: 'other', name: 'other' }] },
+        shadow: { backends: [shadow], breaker, retries: { bodyBuffer: '1KiB' } },
+      },
+    },
+    { directory, cleanup: afterAll },
+  )
+})
+
+beforeEach(async () => {
+  for (const [i, backend] of backends.entries()) {
+    await backend.clear()
+    backend.respond(answer(['a', 'b', 'other', 'shadow'][i]))
+  }
+  lb.log.length = 0
+})
+
+function answer(name: string): Parameters<RawBackend['respond']>[0] {
+  return (_, connection) => connection.write(response({ body: name }))
+}
+
+function seen(): string[] {
+  return backends.flatMap(({ requests }) => requests.map(({ target }) => target))
+}
+
+const hooks = (): string[] =>
+  lb.log.map(({ message }) => message).filter((message) => / on[A-Z]/.test(message))
+
+async function ask(
+  parts: Parameters<typeof request>[0],
+): Promise<[Awaited<ReturnType<RawClient['response']>>, RawClient]> {
+  const client = await rawClient(lb.port)
+  return [await client.request(request(parts)), client]
+}
+
+describe('hooks', () => {
+  test('run in order, the answer passes them in reverse, each once', async () => {
+    const [seenByClient] = await ask({})
+    expect(seenByClient.status).toBe(200)
+    expect(fieldValues(seenByClient, 'x-seen-by')).toEqual([
+      'inner inner-state false',
+      'outer outer-state false',
+    ])
+    await until('onDone was logged', () => hooks().length === 8)
+    expect(hooks()).toEqual([
+      'outer onRequest',
+      'inner onRequest',
+      'outer onAttempt',
+      'inner onAttempt',
+      'inner onResponse',
+      'outer onResponse',
+      'inner onDone ok',
+      'outer onDone ok',
+    ])
+  })
+
+  test('onAttempt runs per try, and what it writes is sent with it', async () => {
+    for (const backend of backends.slice(0, 2)) {
+      backend.respond((_, connection) => {
+        if (backends[0].requests.length + backends[1].requests.length === 1) connection.end()
+        else connection.write(response({ body: 'ok' }))
+      })
+    }
+    const [final] = await ask({})
+    expect(final.status).toBe(200)
+    const attempts = backends
+      .slice(0, 2)
+      .flatMap(({ requests }) => requests.map((one) => fieldValue(one, 'x-attempt')))
+    expect(new Set(attempts).size).toBe(2)
+    await until('onDone was logged', () => hooks().some((line) => line === 'outer onDone ok'))
+    expect(hooks().filter((line) => line === 'inner onAttempt')).toHaveLength(2)
+    expect(hooks().filter((line) => line === 'inner onRequest')).toHaveLength(1)
+  })
+
+  test('onDone comes after an abort too, once', async () => {
+    for (const backend of backends) backend.script = {}
+    const client = await rawClient(lb.port)
+    client.write(request())
+    await until('the request is at a backend', () => seen().length === 1)
+    client.abort()
+    await until('onDone was logged', () => hooks().includes('outer onDone client-abort'))
+    expect(hooks().filter((line) => line.includes('onDone'))).toEqual([
+      'inner onDone client-abort',
+      'outer onDone client-abort',
+    ])
+  })
+
+  test('edits of target and headers reach the backend', async () => {
+    await ask({ fields: ['X-Do: outer:edit', 'X-Set: old', 'X-Remove: 1', 'X-Keep: 1'] })
+    const [one] = backends.flatMap(({ requests }) => requests)
+    expect(one.target).toBe('/edited?yes')
+    expect(fieldValues(one, 'x-set')).toEqual(['new', 'more'])
+    expect(fieldValues(one, 'x-remove')).toEqual([])
+    expect(fieldValues(one, 'x-keep')).toEqual(['1'])
+  })
+
+  test('the status can be changed on the way back', async () => {
+    const [final] = await ask({ fields: ['X-Do: teapot'] })
+    expect(final.status).toBe(418)
+  })
+
+  test.each([
+    'bad-header',
+    'bad-framing',
+    'bad-target',
+  ])('an edit that is not allowed is an error of the plugin: %s', async (what) => {
+    const [final] = await ask({ fields: [`X-Do: outer:${what}`] })
+    expect(final.status).toBe(500)
+    expect(final.body.toString()).toContain('MR_PLUGIN_FAULT')
+    expect(seen()).toEqual([])
+  })
+})
+
+describe('respond', () => {
+  test.each([
+    'respond',
+    'respond-later',
+  ])('%s: no backend is asked, later filters are not entered', async (what) => {
+    const [final, client] = await ask({ fields: [`X-Do: outer:${what}`] })
+    expect([403, 401]).toContain(final.status)
+    expect(['not today', 'who are you']).toContain(final.body.toString())
+    expect(fieldValues(final, 'x-seen-by')).toEqual(['outer outer-state true'])
+    expect(seen()).toEqual([])
+    expect((await client.request(request())).status).toBe(200)
+  })
+
+  test('by an inner filter passes the outer one', async () => {
+    const [final] = await ask({ fields: ['X-Do: inner:respond'] })
+    expect(fieldValue(final, 'x-why')).toBe('because')
+    expect(fieldValues(final, 'x-seen-by')).toHaveLength(2)
+    expect(seen()).toEqual([])
+  })
+
+  test('without a body, to HEAD, and to a request with a body', async () => {
+    const [empty] = await ask({ fields: ['X-Do: outer:respond-empty'] })
+    expect(empty.status).toBe(204)
+    const [head] = await ask({ method: 'HEAD', fields: ['X-Do: outer:respond'] })
+    expect(head.status).toBe(403)
+    expect(head.body).toHaveLength(0)
+    const [posted, client] = await ask({
+      method: 'POST',
+      fields: ['X-Do: outer:respond'],
+      body: request({ target: '/smuggled' }),
+    })
+    expect(posted.status).toBe(403)
+    client.write(request({ target: '/next' }))
+    client.end()
+    await client.ended()
+    expect(seen()).not.toContain('/smuggled')
+  })
+})
+
+describe('choosing', () => {
+  test('prefer asks for a backend by its URL', async () => {
+    for (const index of [0, 1, 1, 0, 0]) {
+      const [final] = await ask({ fields: ['X-Do: outer:prefer', `X-Prefer: ${backends[index].url}`] })
+      expect(final.body.toString()).toBe('ab'[index])
+    }
+  })
+
+  test('a preferred backend that is not there is ignored', async () => {
+    const [final] = await ask({ fields: ['X-Do: outer:prefer', 'X-Prefer: http://127.0.0.1:1'] })
+    expect(final.status).toBe(200)
+  })
+
+  test('a preferred backend that fails is left for another', async () => {
+    backends[0].respond((_, connection) => connection.end())
+    const [final] = await ask({ fields: ['X-Do: outer:prefer', `X-Prefer: ${backends[0].url}`] })
+    expect(final.body.toString()).toBe('b')
+  })
+
+  test('sendTo goes to another service, whose own filters run', async () => {
+    const [final] = await ask({ fields: ['X-Do: outer:send-to', 'X-Service: other'] })
+    expect(final.body.toString()).toBe('other')
+    expect(fieldValues(final, 'x-seen-by').map((text) => text.split(' ')[0])).toContain('other')
+  })
+
+  test('sendTo to a service that does not exist is an error of the plugin', async () => {
+    const [final] = await ask({ fields: ['X-Do: outer:send-to', 'X-Service: nowhere'] })
+    expect(final.status).toBe(500)
+    expect(seen()).toEqual([])
+  })
+})
+
+describe('mirror', () => {
+  const fields = ['X-Do: outer:mirror']
+
+  test('sends a copy and ignores its answer', async () => {
+    backends[3].respond((_, connection) => connection.write(response({ status: 500, body: 'shadow' })))
+    const [final] = await ask({ method: 'POST', target: '/m?x', fields, body: 'hello' })
+    expect(['a', 'b']).toContain(final.body.toString())
+    await until('the copy arrived', () => backends[3].requests.length === 1)
+    const [copy] = backends[3].requests
+    expect(copy.startLine).toBe('POST /m?x HTTP/1.1')
+    expect(copy.body.toString()).toBe('hello')
+  })
+
+  test('does not wait for the copy, and does not mind its failure', async () => {
+    backends[3].script = {}
+    const [silent] = await ask({ fields })
+    expect(silent.status).toBe(200)
+    backends[3].script = { onConnection: (connection) => connection.abort() }
+    const [failing] = await ask({ fields })
+    expect(failing.status).toBe(200)
+  })
+
+  test('copies chunked bodies too, but not longer ones than the buffer', async () => {
+    const transfer = [...fields, 'Transfer-Encoding: chunked']
+    await ask({ method: 'POST', fields: transfer, body: chunked(['hel', 'lo']) })
+    await until('the copy arrived', () => backends[3].requests.length === 1)
+    expect(backends[3].requests[0].body.toString()).toBe('hello')
+    const [long] = await ask({ method: 'POST', target: '/long', fields, body: 'x'.repeat(2_000) })
+    expect(long.status).toBe(200)
+    await ask({ method: 'POST', target: '/after', fields, body: 'x' })
+    await until('the next copy arrived', () => backends[3].requests.some(({ target }) => target === '/after'))
+    expect(backends[3].requests.map(({ target }) => target)).not.toContain('/long')
+  })
+})
+
+describe('bodies', () => {
+  test.each([
+    ['a length', 'Hello, World', undefined],
+    ['chunks', chunked(['Hello', ', ', 'World']), 'Transfer-Encoding: chunked'],
+  ])('with %s are transformed while they stream', async (_, body, framing) => {
+    backends[0].respond((one, connection) =>
+      connection.write(response({ fields: framing ? [framing] : [], body: framing ? body : one.body })),
+    )
+    const [final] = await ask({ method: 'POST', target: '/rot13', fields: framing ? [framing] : [], body })
+    const [one] = backends[0].requests
+    expect(one.body.toString()).toBe('Uryyb, Jbeyq!')
+    expect(one.framing).toBe('chunked')
+    expect(final.framing).toBe('chunked')
+    expect(final.body.toString()).toBe(framing ? 'Uryyb, Jbeyq!' : 'Hello, World!!')
+  })
+
+  test('of megabytes are transformed whole, and back-pressure holds', async () => {
+    const body = 'abcdefghijklm'.repeat(100_000)
+    backends[0].respond((_, connection) => connection.write(response({ body })))
+    const client = await rawClient(lb.port)
+    client.write(request({ method: 'POST', target: '/rot13', body }))
+    const final = await client.response()
+    const turned = `${'nopqrstuvwxyz'.repeat(100_000)}!`
+    expect(backends[0].requests[0].body.toString() === turned).toBe(true)
+    expect(final.body.toString() === turned).toBe(true)
+  })
+
+  test('are left alone where the answer has none', async () => {
+    backends[0].respond((_, connection) => connection.write(response({ status: 204 })))
+    const [final, client] = await ask({ target: '/rot13' })
+    expect(final.status).toBe(204)
+    expect((await client.request(request({ method: 'HEAD', target: '/rot13' }))).status).toBe(204)
+  })
+
+  test('to HTTP/1.0 end with the connection', async () => {
+    const [final] = await ask({ target: '/rot13', version: 'HTTP/1.0' })
+    expect(final.framing).toBe('close')
+    expect(final.body.toString()).toBe('n!')
+  })
+
+  test('can be read whole, and are forwarded all the same', async () => {
+    const [final] = await ask({ method: 'POST', fields: ['X-Do: outer:read-body'], body: 'x'.repeat(100) })
+    expect(final.status).toBe(200)
+    const [one] = backends.flatMap(({ requests }) => requests)
+    expect(fieldValue(one, 'x-length')).toBe('100')
+    expect(one.body).toHaveLength(100)
+  })
+
+  test('longer than the filter takes are a 413', async () => {
+    const [final] = await ask({ method: 'POST', fields: ['X-Do: outer:read-body'], body: 'x'.repeat(101) })
+    expect(final.status).toBe(413)
+    expect(seen()).toEqual([])
+  })
+})
+
+describe('faults', () => {
+  test.each(['throw', 'reject'])('%s in onRequest: 500, and the log names plugin and hook', async (what) => {
+    const [final] = await ask({ fields: [`X-Do: outer:${what}`] })
+    expect(final.status).toBe(500)
+    expect(final.body.toString()).toContain('MR_PLUGIN_FAULT')
+    expect(final.body.toString()).not.toContain('on purpose')
+    expect(seen()).toEqual([])
+    await until('the fault was logged', () =>
+      lb.log.some((line) => /steps/.test(JSON.stringify(line)) && line.level === 'error'),
+    )
+    const line = lb.log.find(({ level }) => level === 'error')
+    expect(JSON.stringify(line)).toContain('onRequest')
+  })
+
+  test('in onResponse: 500 instead of the answer', async () => {
+    const [final] = await ask({ fields: ['X-Do: throw-late'] })
+    expect(final.status).toBe(500)
+    const [again] = await ask({})
+    expect(again.status).toBe(200)
+  })
+
+  test('failOpen skips the filter', async () => {
+    const [final] = await ask({ target: '/open', fields: ['X-Do: throw'] })
+    expect(final.status).toBe(200)
+    expect(final.body.toString()).toBe('a')
+  })
+
+  test('a hook that never ends is cut off at its deadline', async () => {
+    const from = performance.now()
+    const [final] = await ask({ target: '/short', fields: ['X-Do: hang'] })
+    expect(performance.now() - from).toBeLessThan(3_000)
+    expect(final.status).toBe(500)
+    expect(seen()).toEqual([])
+  })
+
+  test('a client that leaves while a hook runs fires its signal', async () => {
+    const client = await rawClient(lb.port)
+    client.write(request({ fields: ['X-Do: outer:hang'] }))
+    await until('the hook runs', () => hooks().includes('outer onRequest'))
+    client.abort()
+    await until('the exchange is done', () => hooks().some((line) => line.startsWith('outer onDone')))
+    expect(seen()).toEqual([])
+  })
+})
