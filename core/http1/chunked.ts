@@ -3,7 +3,7 @@
 import { field } from './fields.ts'
 import { type MessageHead, stride } from './head.ts'
 import { type HeadLimits, headResult, parseHead } from './parse.ts'
-import { hexValue, isFieldValue } from './tables.ts'
+import { hexValue, isFieldValue, isToken } from './tables.ts'
 
 /** Where the decoder's findings go. Ranges are of the bytes given to `decode`. */
 export interface ChunkSink {
@@ -32,6 +32,8 @@ export class ChunkedDecoder {
   #left = 0
   #digits = 0
   #extension = 0
+  /** Length of the extension's name or value so far. */
+  #token = 0
   /** Collected bytes of a trailer section that came in pieces. */
   #pending: Buffer | undefined
   /** After `done`: the trailer fields; undefined when there were none. */
@@ -74,20 +76,21 @@ export class ChunkedDecoder {
           }
           if (this.#digits === 0) return this.#fail('chunk size is missing')
           if (byte === 13) this.#state = state.sizeEnd
-          else if (byte === 59) this.#state = state.ext
+          else if (byte === 59) this.#beginExtension()
           else return this.#fail('bad byte in a chunk size')
           pos++
           break
         }
-        case state.ext: {
-          while (pos < end && isFieldValue[bytes[pos]] === 1) {
-            pos++
-            if (++this.#extension > maxExtension) return this.#fail('chunk extensions are too long')
-          }
-          if (pos === end) break
-          if (bytes[pos] !== 13) return this.#fail('bad byte in a chunk extension')
+        case state.extName:
+        case state.extValue:
+        case state.extQuoted:
+        case state.extEscape:
+        case state.extEnd: {
+          if (++this.#extension > maxExtension) return this.#fail('chunk extensions are too long')
+          const next = this.#extensionStep(byte)
+          if (next < 0) return this.#fail('malformed chunk extension')
+          this.#state = next
           pos++
-          this.#state = state.sizeEnd
           break
         }
         case state.sizeEnd: {
@@ -124,6 +127,45 @@ export class ChunkedDecoder {
       }
     }
     return pos
+  }
+
+  #beginExtension(): void {
+    this.#state = state.extName
+    this.#token = 0
+  }
+
+  /** RFC 9112 §7.1.1 without its bad white space: the state after this byte, -1 when it may not stand here. */
+  #extensionStep(byte: number): number {
+    switch (this.#state) {
+      case state.extName:
+      case state.extValue:
+        if (isToken[byte] === 1) {
+          this.#token++
+          return this.#state
+        }
+        if (byte === 34 && this.#state === state.extValue && this.#token === 0) return state.extQuoted
+        if (this.#token === 0) return -1
+        if (byte === 61 && this.#state === state.extName) {
+          this.#token = 0
+          return state.extValue
+        }
+        return this.#extensionEnd(byte)
+      case state.extQuoted:
+        if (byte === 34) return state.extEnd
+        if (byte === 92) return state.extEscape
+        return isFieldValue[byte] === 1 ? state.extQuoted : -1
+      case state.extEscape:
+        return isFieldValue[byte] === 1 ? state.extQuoted : -1
+      default:
+        return this.#extensionEnd(byte)
+    }
+  }
+
+  #extensionEnd(byte: number): number {
+    if (byte === 13) return state.sizeEnd
+    if (byte !== 59) return -1
+    this.#token = 0
+    return state.extName
   }
 
   #trailer(bytes: Buffer, from: number, end: number): number {

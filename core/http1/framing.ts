@@ -51,7 +51,9 @@ export function readFraming(head: MessageHead): boolean {
     if (isRepeated(head, field.transferEncoding))
       return refuse(head, 'MR_BAD_REQUEST', 'Transfer-Encoding more than once')
     const value = head.value(head.first[field.transferEncoding])
-    if (value !== 'chunked' && value.toLowerCase() !== 'chunked') {
+    // A tab behind the value is white space to us and part of the value to others.
+    const after = head.text.charCodeAt(head.at[head.first[field.transferEncoding] * stride + 3])
+    if (after === 9 || (value !== 'chunked' && value.toLowerCase() !== 'chunked')) {
       return refuse(head, transferError(value), 'Transfer-Encoding is not the single value chunked')
     }
     head.chunked = true

@@ -3,6 +3,7 @@
  * slices of the received one, because one string write of head and small body is what costs the kernel least calls.
  */
 import { field } from './fields.ts'
+import { isRepeated } from './framing.ts'
 import { type MessageHead, stride } from './head.ts'
 
 /** Fields of one hop only (RFC 9110 §7.6.1), which are never forwarded. */
@@ -25,6 +26,14 @@ export const forwardingFields =
 /** Names listed in Connection, lower case; undefined when there are none but `close`, `keep-alive` and the known ones. */
 export function nominatedNames(head: MessageHead): string[] | undefined {
   if (!head.has(field.connection)) return undefined
+  const index = head.first[field.connection]
+  // Nearly all that is ever said.
+  const value = head.value(index)
+  if (
+    (value === 'keep-alive' || value === 'close' || value === 'Keep-Alive') &&
+    !isRepeated(head, field.connection)
+  )
+    return undefined
   const names = head
     .joined(field.connection)
     .toLowerCase()

@@ -25,7 +25,6 @@ interface Prepared {
 }
 
 export class DataPlane implements Plane<Prepared> {
-  readonly #deps: PlaneDeps
   readonly #plane: PlaneContext
   readonly #builder: ServiceBuilder
   readonly #instances: Instances
@@ -38,7 +37,6 @@ export class DataPlane implements Plane<Prepared> {
   #leaving: { backend: HttpBackend; revision: number }[] = []
 
   constructor(deps: PlaneDeps) {
-    this.#deps = deps
     this.#plane = new PlaneContext(deps)
     this.#builder = new ServiceBuilder(deps, this.#plane)
     this.#instances = new Instances(deps)

@@ -307,7 +307,7 @@ export class Exchange extends Deadline implements Waiter<Http1Upstream> {
         this.buffered = []
       }
     }
-    return this.upstream !== undefined && this.upstream.sendData(bytes, start, end)
+    return this.upstream?.sendData(bytes, start, end) === true
   }
 
   #collect(bytes: Buffer): boolean {

@@ -92,7 +92,9 @@ export class Connection {
     const target = endpoint.socketPath
       ? { path: endpoint.socketPath }
       : { host: endpoint.address, port: endpoint.port }
-    const socket = tls.connect({ ...endpoint.tls, ...target, highWaterMark: writeMark })
+    // Not in the published types, but every option of a socket is passed on to it.
+    const common: object = { allowHalfOpen: true, highWaterMark: writeMark }
+    const socket = tls.connect({ ...endpoint.tls, ...target, ...common })
     if (!endpoint.socketPath) socket.setNoDelay(true)
     socket.once('secureConnect', () => this.#onConnect())
     // TLS decrypts into fresh buffers: nothing to own.
