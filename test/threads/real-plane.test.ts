@@ -1,7 +1,10 @@
 /** The threads with the data plane that ships: what a client sees of reloads, deaths and drains. */
 import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Lb, startLb } from '../harness/lb.ts'
@@ -166,4 +169,49 @@ test('drain: what is in flight ends, and says that the connection closes', async
   expect(answer.statusCode).toBe(200)
   expect(await answer.body.text()).toBe('a')
   expect(await drained).toBe(true)
+})
+
+test('drain under load: no request that was sent during the delay is lost', async () => {
+  const a = await backend('a')
+  const lb = await startLb({ ...config([a.url], {}, 2), drain: { delay: '300ms', timeout: '10s' } })
+  let draining = false
+  const answered: number[] = []
+  let failed = 0
+  // As a balancer in front does: it learns from `/readyz` that it must stop.
+  const load = Array.from({ length: 8 }, async (_, client) => {
+    const dispatcher = client % 2 === 0 ? agent() : undefined
+    while (!draining || answered.length === 0) {
+      const dispatched = dispatcher ?? new Agent({ connections: 1 })
+      const status = await get(lb.port, '/', dispatched)
+        .then((answer) => answer.status)
+        .catch(() => void failed++)
+      if (dispatched !== dispatcher) await dispatched.destroy()
+      if (status) answered.push(status)
+    }
+  })
+  await until('there is load', () => answered.length > 50)
+  const drained = lb.server.drain()
+  const before = answered.length
+  await until('it goes on during the delay', () => answered.length > before + 50)
+  draining = true
+  await Promise.all(load)
+  expect(await drained).toBe(true)
+  expect(failed).toBe(0)
+  expect(new Set(answered)).toEqual(new Set([200]))
+})
+
+test('the access log gets a line for each exchange; a path that cannot be written is refused', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'access.log')
+  const a = await backend('a')
+  const lb = await startLb({ ...config([a.url], {}, 2), accessLog: { path } })
+  for (let i = 0; i < 5; i++) await get(lb.port, `/${i}`, agent())
+  const refused = lb.apply({ ...config([a.url]), accessLog: { path: join(folder, 'none', 'access.log') } })
+  await expect(refused).rejects.toThrow(/MR_CONFIG_FILE/)
+  await get(lb.port, '/5', agent())
+  await lb.server.drain()
+  const lines = readFileSync(path, 'utf8').trim().split('\n')
+  const targets = lines.map((line) => (JSON.parse(line) as { target: string }).target)
+  expect(targets.toSorted()).toEqual(['/0', '/1', '/2', '/3', '/4', '/5'])
 })
