@@ -34,8 +34,8 @@ export function tellFailure(
   }
   if (error instanceof MillraceError) {
     terminal.err(`${label} ${error.code} ${error.message}${causesOf(error)}`)
-    const { code, port } = (error.cause ?? {}) as { code?: string; port?: number }
-    const owner = code === 'EADDRINUSE' && port ? portOwner(port) : undefined
+    const [, port] = (error.code === 'MR_LISTEN' && /:(\d+) is in use/.exec(error.message)) || []
+    const owner = port && portOwner(Number(port))
     if (owner) terminal.err(`  port ${port} is held by pid ${owner.pid} (${owner.command})`)
     return configCodes.test(error.code) ? 2 : 1
   }

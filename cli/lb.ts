@@ -4,7 +4,7 @@ import { systemClock } from '../core/host/clock.ts'
 import { findConfig } from './load.ts'
 import { createLog, type LogFormat, type LogLevel, logFormats, logLevels } from './log.ts'
 import type { Verb } from './main.ts'
-import { serve } from './serve.ts'
+import { listenerUrl, type ServeOptions, serve } from './serve.ts'
 
 interface LbOptions {
   readonly config?: string
@@ -24,5 +24,9 @@ export const lb: Verb = (program, { terminal, finish }) =>
       const log = createLog({ format, level, terminal, wall: systemClock.wall })
       const source = findConfig(terminal, options.config)
       const { env } = terminal
-      finish(await serve({ source, env, terminal, log, interactive: false, started: () => {} }))
+      const started: ServeOptions['started'] = (server, { config }) => {
+        for (const { name } of server.listeners)
+          log.info('listening', { listener: name, url: listenerUrl(server, config, name) })
+      }
+      finish(await serve({ source, env, terminal, log, interactive: false, started }))
     })

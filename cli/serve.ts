@@ -1,4 +1,5 @@
 /** Runs an LB server from its config file until the process is told to end: what `lb` and `up` have in common. */
+import { once } from 'node:events'
 import type { ConfigSource, LoadedConfig } from '../core/config/load.ts'
 import type { Log } from '../core/contracts/plugin.ts'
 import { systemClock } from '../core/host/clock.ts'
@@ -39,36 +40,40 @@ const signalNumbers: Readonly<Record<EndSignal, number>> = { SIGINT: 2, SIGTERM:
  * @throws ConfigError, MillraceError when it does not start
  */
 export async function serve(options: ServeOptions): Promise<number> {
-  const { source, env, terminal, log } = options
-  const loaded = await loadWithPlugins(source, env)
-  tellWarnings(loaded.config, terminal)
-  const { config, registry } = loaded
-  const server = await startLbServer({ config, registry, builtinsUrl, log })
-  const reload = startReload({ server, config, load: () => loadWithPlugins(source, env), log })
-  options.started(server, loaded)
-  try {
-    return await untilTheEnd(server, options)
-  } finally {
-    reload.stop()
-    await server.close()
-  }
-}
-
-function untilTheEnd(server: LbServer, { terminal, log, interactive }: ServeOptions): Promise<number> {
+  const { terminal, interactive } = options
+  const end = new AbortController()
   const doubled =
     terminal.env.MILLRACE_SIGNALS === 'doubled' || terminal.env.npm_lifecycle_event !== undefined
-  return new Promise((resolve, reject) => {
-    const drain = (why: string, skipDelay: boolean): void => {
-      log.info(`${why}: draining; a second signal ends at once`)
-      server.drain({ skipDelay }).then(() => resolve(0), reject)
-    }
+  return await new Promise((resolve, reject) => {
     onEndSignals(process, systemClock, doubled, {
-      first: (signal) => drain(signal, interactive && signal === 'SIGINT'),
+      first: (signal) => end.abort({ why: signal, skipDelay: interactive && signal === 'SIGINT' }),
       second(signal) {
-        log.warn(`${signal} again: ending at once`)
+        options.log.warn(`${signal} again: ending at once`)
         resolve(128 + signalNumbers[signal])
       },
     })
-    if (interactive) onTerminalGone(() => drain('the terminal is gone', true))
+    if (interactive) onTerminalGone(() => end.abort({ why: 'the terminal is gone', skipDelay: true }))
+    run(options, end.signal).then(() => resolve(0), reject)
   })
+}
+
+/** Starts, serves until `end` fires, and drains. */
+async function run(options: ServeOptions, end: AbortSignal): Promise<void> {
+  const { source, env, terminal, log } = options
+  const loaded = await loadWithPlugins(source, env)
+  const { config, registry } = loaded
+  tellWarnings(config, terminal)
+  const server = await startLbServer({ config, registry, builtinsUrl, log })
+  const reload = startReload({ server, config, load: () => loadWithPlugins(source, env), log })
+  options.started(server, loaded)
+  if (!end.aborted) await once(end, 'abort')
+  reload.stop()
+  const { why, skipDelay } = end.reason as EndReason
+  log.info(`${why}: draining; a second signal ends at once`)
+  await server.drain({ skipDelay })
+}
+
+interface EndReason {
+  readonly why: string
+  readonly skipDelay: boolean
 }

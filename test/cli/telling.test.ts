@@ -50,11 +50,13 @@ describe('failure', () => {
   }
 
   test('a busy port names who holds it, and ends with status 1', () => {
-    const cause = Object.assign(new Error('listen EADDRINUSE'), { code: 'EADDRINUSE', port: 8080 })
-    const { status, text } = tell(new MillraceError('MR_LISTEN', 'listener web: it is in use', { cause }))
+    const cause = new Error('listen EADDRINUSE')
+    const { status, text } = tell(
+      new MillraceError('MR_LISTEN', 'listener web: 127.0.0.1:8080 is in use', { cause }),
+    )
     expect(status).toBe(1)
     expect(text).toBe(
-      'millrace: MR_LISTEN listener web: it is in use\n  because: listen EADDRINUSE\n  port 8080 is held by pid 7 (owner-of-8080)',
+      'millrace: MR_LISTEN listener web: 127.0.0.1:8080 is in use\n  because: listen EADDRINUSE\n  port 8080 is held by pid 7 (owner-of-8080)',
     )
   })
 
