@@ -71,6 +71,7 @@ async function profileRun(session: Session): Promise<ProfileSummary> {
     millraceCommand: [node, ...flags, ...rest],
     pipelining: workload.part === 'pipelined' ? 8 : 1,
   }
+  let loadStarted = 0
   await withArm(session, millrace, changes, async (running) => {
     const load = {
       url: `http://127.0.0.1:${running.port}${workload.path}`,
@@ -78,14 +79,17 @@ async function profileRun(session: Session): Promise<ProfileSummary> {
       cores: loadCore,
       upload: workload.upload,
     }
+    await runWrk(session.processes, { ...load, seconds: session.options.warmup })
+    loadStarted = performance.now()
     const { requests, seconds, errors } = await runWrk(session.processes, {
       ...load,
       seconds: session.options.seconds,
     })
     session.progress.say(`${Math.round(requests / seconds)} req/s under the profiler, ${errors} errors`)
   })
+  const sinceLoad = performance.now() - loadStarted
   const files = readdirSync(values.out).filter((file) => file.endsWith('.cpuprofile') && !known.has(file))
-  const summaries = files.filter(ofWantedThread).map((file) => readProfile(join(values.out, file)))
+  const summaries = files.filter(ofWantedThread).map((file) => readProfile(join(values.out, file), sinceLoad))
   const busiest = summaries.sort((a, b) => b.activeMs - a.activeMs)[0]
   if (busiest === undefined) throw new Error(`no profile of that thread was written to ${values.out}`)
   return busiest
@@ -96,6 +100,7 @@ function ofWantedThread(file: string): boolean {
   return (file.split('.')[4] === '0') === values.main
 }
 
-function readProfile(path: string): ProfileSummary {
-  return summariseProfile(JSON.parse(readFileSync(path, 'utf8')) as CpuProfile, repository)
+/** Start and warm-up are left out: only what came since the load began counts. */
+function readProfile(path: string, lastMs: number): ProfileSummary {
+  return summariseProfile(JSON.parse(readFileSync(path, 'utf8')) as CpuProfile, repository, lastMs)
 }

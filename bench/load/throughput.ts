@@ -79,6 +79,11 @@ export function keepSample(
   return attempt(session, `${where}  ${arm.padEnd(18)}`, sampleSeconds(session), async () => {
     const sample = await work()
     session.results.samples.push(sample)
+    if (sample.lostThreads > 0) {
+      session.results.notes.push(
+        `${where} ${arm}: ${sample.lostThreads} threads ended, some of their CPU time is missing`,
+      )
+    }
     return describe(sample)
   })
 }

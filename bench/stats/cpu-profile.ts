@@ -24,11 +24,21 @@ export interface ProfileSummary {
   readonly functions: readonly SelfTime[]
 }
 
-/** Time spent in each function itself, without what it called. `root` is cut off from file names. */
-export function summariseProfile(profile: CpuProfile, root: string): ProfileSummary {
+/**
+ * Time spent in each function itself, without what it called, in the last `lastMs` of the profile. `root` is cut off from
+ * file names.
+ */
+export function summariseProfile(
+  profile: CpuProfile,
+  root: string,
+  lastMs = Number.POSITIVE_INFINITY,
+): ProfileSummary {
+  let early = profile.timeDeltas.reduce((sum, delta) => sum + delta, 0) - lastMs * 1000
   const places = new Map(profile.nodes.map((node) => [node.id, describePlace(node.callFrame, root)]))
   const microseconds = new Map<string, number>()
   profile.samples.forEach((id, index) => {
+    early -= profile.timeDeltas[index]
+    if (early > 0) return
     const place = places.get(id) ?? '(unknown)'
     microseconds.set(place, (microseconds.get(place) ?? 0) + Math.max(0, profile.timeDeltas[index]))
   })
