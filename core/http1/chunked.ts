@@ -13,13 +13,17 @@ export interface ChunkSink {
 
 const state = {
   size: 0,
-  ext: 1,
-  sizeEnd: 2,
-  data: 3,
-  dataEnd: 4,
-  dataEndLf: 5,
-  trailers: 6,
-  done: 7,
+  extName: 1,
+  extValue: 2,
+  extQuoted: 3,
+  extEscape: 4,
+  extEnd: 5,
+  sizeEnd: 6,
+  data: 7,
+  dataEnd: 8,
+  dataEndLf: 9,
+  trailers: 10,
+  done: 11,
 } as const
 
 /** Bytes of extensions allowed in one message: they carry nothing that we use (RFC 9112 §7.1.1 asks for a limit). */
