@@ -11,10 +11,10 @@ import type { AccessLogSwitch, PreparedAccessLog } from './access-log-switch.ts'
 import { CommitQueue, transact, type Verdict } from './commit.ts'
 import type { HealthRunner } from './health.ts'
 import { type ErrorData, errorData } from './messages.ts'
-import { backendIds, placeServices } from './placement.ts'
+import { placeServices } from './placement.ts'
 import { codeVersion } from './plugin-code.ts'
 import { probeListeners, probeSocketPath } from './probe-bind.ts'
-import type { SlotPlan, SlotPool } from './slots.ts'
+import type { Plan, SharedState } from './shared-state.ts'
 import { shareUnchanged } from './snapshot-delta.ts'
 import type { Supervisor } from './supervise.ts'
 import type { Target, ThreadLink } from './thread-link.ts'
@@ -37,8 +37,7 @@ export interface ApplierDeps {
   readonly registry: PluginRegistry
   readonly supervisor: Supervisor
   readonly health: HealthRunner
-  readonly slots: SlotPool
-  readonly services: SlotPool
+  readonly state: SharedState
   readonly accessLog: AccessLogSwitch
   /** The snapshot is the one served from now on. */
   committed(snapshot: ThreadSnapshot): void
@@ -52,8 +51,7 @@ export interface Change {
 
 /** Everything that a change has taken and must give back when it is refused. */
 type Draft = {
-  readonly slots: SlotPlan
-  readonly services: SlotPlan
+  readonly plan: Plan
   readonly target: Target
   readonly health: Awaited<ReturnType<HealthRunner['prepare']>>
   readonly accessLog: PreparedAccessLog
@@ -97,9 +95,7 @@ export class Applier {
   /** Frees the numbers that no thread uses any more. */
   release(): void {
     const links = this.#deps.supervisor.online()
-    const revision = Math.min(...links.map((link) => link.released))
-    this.#deps.slots.release(revision)
-    this.#deps.services.release(revision)
+    this.#deps.state.release(Math.min(...links.map((link) => link.released)))
   }
 
   async #apply(source: Change): Promise<ApplyResult> {
@@ -130,7 +126,7 @@ export class Applier {
       this.release()
       return verdict
     }
-    const cleared = verdict.cleared.then(() => this.#abandon(draft.slots, draft.services))
+    const cleared = verdict.cleared.then(() => this.#deps.state.abandon(draft.plan))
     draft.accessLog.discard()
     await this.#deps.health.discard(draft.health)
     return { ...verdict, cleared }
@@ -138,24 +134,23 @@ export class Applier {
 
   async #draft(source: Change): Promise<Draft> {
     const { snapshot } = source.config
-    const slots = this.#deps.slots.plan(backendIds(snapshot))
-    let services: SlotPlan | undefined
+    const { state } = this.#deps
+    const plan = state.plan(snapshot)
     let accessLog: PreparedAccessLog | undefined
     try {
-      services = this.#deps.services.plan(Object.keys(snapshot.services))
       accessLog = this.#deps.accessLog.prepare(snapshot.accessLog)
-      const target = await this.#target(source, slots, services)
+      const target = await this.#target(source, plan)
       const health = await this.#deps.health.prepare(target.snapshot.services, source.registry)
-      this.#deps.health.place(health, new Set(slots.fresh.map(({ slot }) => slot)))
-      return { slots, services, target, health, accessLog }
+      this.#deps.health.place(health, new Set(plan.slots.fresh.map(({ slot }) => slot)))
+      return { plan, target, health, accessLog }
     } catch (error) {
       accessLog?.discard()
-      this.#abandon(slots, services)
+      state.abandon(plan)
       throw error
     }
   }
 
-  async #target({ config, registry }: Change, slots: SlotPlan, services: SlotPlan): Promise<Target> {
+  async #target({ config, registry }: Change, { slots, services }: Plan): Promise<Target> {
     const { snapshot } = config
     const before = this.#served?.snapshot
     const previous = before && this.#source && { services: before.services, registry: this.#source.registry }
@@ -172,16 +167,10 @@ export class Applier {
     const { snapshot } = draft.target
     this.#served = draft.target
     this.#source = source
-    this.#deps.slots.commit(draft.slots, snapshot.revision)
-    this.#deps.services.commit(draft.services, snapshot.revision)
+    this.#deps.state.commit(draft.plan, snapshot.revision)
     this.#deps.health.commit(draft.health)
     draft.accessLog.commit()
     this.#deps.committed(snapshot)
-  }
-
-  #abandon(slots: SlotPlan, services: SlotPlan | undefined): void {
-    this.#deps.slots.abandon(slots)
-    if (services) this.#deps.services.abandon(services)
   }
 
   async #join(link: ThreadLink): Promise<void> {

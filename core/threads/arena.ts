@@ -113,13 +113,12 @@ export class SharedArena {
     this.#release((cell) => slots.has(this.#cells[cell + block.owner]))
   }
 
-  /** Releases every piece whose key starts so. */
-  releasePrefix(prefix: string): void {
-    const start = Buffer.from(prefix)
+  /** Releases every piece that belongs to no backend and whose key is `gone`. */
+  releaseKeys(gone: (key: string) => boolean): void {
     this.#release((cell) => {
-      const offset = cell * 4 + block.cells * 4
-      if (this.#cells[cell + block.keyBytes] < start.length) return false
-      return start.equals(this.#bytes.subarray(offset, offset + start.length))
+      if (this.#cells[cell + block.owner] !== -1) return false
+      const start = (cell + block.cells) * 4
+      return gone(this.#bytes.toString('utf8', start, start + this.#cells[cell + block.keyBytes]))
     })
   }
 

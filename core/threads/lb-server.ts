@@ -90,7 +90,7 @@ export class LbServer {
     this.#state = new SharedState(threads)
     this.#stalls = new StallWatch(clock)
     this.#accessLog = new AccessLogSwitch(clock, log)
-    const { table, slots, services, metrics } = this.#state
+    const { table, metrics } = this.#state
     const pluginMetrics = PluginMetrics.attach(metrics, threads)
     this.#health = new HealthRunner({
       clock,
@@ -107,8 +107,7 @@ export class LbServer {
       registry,
       supervisor: this.#supervisor,
       health: this.#health,
-      slots,
-      services,
+      state: this.#state,
       accessLog: this.#accessLog,
       committed: (snapshot) => log.info('config applied', { revision: snapshot.revision }),
     })

@@ -1,12 +1,25 @@
 /** All memory that the threads share, who owns what in it, and what is cleared when an owner goes. Main thread only. */
+
+import type { Snapshot } from '../config/snapshot.ts'
 import { MetricsReader } from '../observe/metrics-reader.ts'
 import { type MetricsBuffers, ThreadMetrics } from '../observe/thread-metrics.ts'
 import { SharedArena } from './arena.ts'
-import { type FreedSlot, SlotPool } from './slots.ts'
+import { backendIds } from './placement.ts'
+import { routeUses, useOfKey, usePrefix } from './shared-keys.ts'
+import { type FreedSlot, type SlotPlan, SlotPool } from './slots.ts'
 import { health, SharedTable } from './table.ts'
 
 /** Untouched pages cost address space, not memory. */
 const capacity = { slots: 32_768, services: 4096 } as const
+
+/** The numbers that a snapshot needs. */
+export interface Plan {
+  readonly slots: SlotPlan
+  readonly services: SlotPlan
+  readonly routes: SlotPlan
+}
+
+const parts = ['slots', 'services', 'routes'] as const
 
 export class SharedState {
   readonly table: SharedTable
@@ -15,6 +28,8 @@ export class SharedState {
   readonly reader: MetricsReader
   readonly slots: SlotPool
   readonly services: SlotPool
+  /** Routes need no number; the pool only says when nobody uses one any more. */
+  readonly routes: SlotPool
 
   constructor(threads: number) {
     const shape = { threads, ...capacity }
@@ -24,6 +39,38 @@ export class SharedState {
     this.reader = new MetricsReader(this.metrics)
     this.slots = new SlotPool(shape.slots, (freed) => this.#clearBackends(freed))
     this.services = new SlotPool(shape.services, (freed) => this.#clearServices(freed))
+    this.routes = new SlotPool(Number.MAX_SAFE_INTEGER, (freed) =>
+      this.#clearUses(freed, this.routes, usePrefix.route),
+    )
+  }
+
+  /** @throws MR_SHARED_FULL; nothing is taken then */
+  plan(snapshot: Snapshot): Plan {
+    const taken: Partial<Record<keyof Plan, SlotPlan>> = {}
+    try {
+      taken.slots = this.slots.plan(backendIds(snapshot))
+      taken.services = this.services.plan(Object.keys(snapshot.services))
+      taken.routes = this.routes.plan(routeUses(snapshot.routes))
+      return taken as Plan
+    } catch (error) {
+      this.abandon(taken)
+      throw error
+    }
+  }
+
+  /** The plan is served from this revision on; what it does not name is retired. */
+  commit(plan: Plan, revision: number): void {
+    for (const part of parts) this[part].commit(plan[part], revision)
+  }
+
+  /** The plan was refused, and no thread holds anything of it. */
+  abandon(plan: Partial<Plan>): void {
+    for (const part of parts) if (plan[part]) this[part].abandon(plan[part])
+  }
+
+  /** No thread uses a snapshot older than the revision. */
+  release(revision: number): void {
+    for (const part of parts) this[part].release(revision)
   }
 
   /** What a thread that has died held. */
@@ -48,11 +95,26 @@ export class SharedState {
 
   #clearServices(freed: readonly FreedSlot[]): void {
     const { table } = this
-    for (const { slot, name } of freed) {
+    for (const { slot } of freed) {
       for (const rows of [table.active, table.retrying, table.queued]) for (const row of rows) row[slot] = 0
       this.reader.clearService(slot)
-      // A service of the name that is there again shares the memory of the old one.
-      if (!this.services.claimed(name)) this.arena.releasePrefix(`service/${name}/`)
     }
+    this.#clearUses(freed, this.services, usePrefix.service)
+  }
+
+  /** The memory of plugins that were used by what has left. */
+  #clearUses(
+    freed: readonly FreedSlot[],
+    pool: SlotPool,
+    prefixOf: (id: string) => string | undefined,
+  ): void {
+    // What is there again under the same name shares the memory of the old one.
+    const gone = new Set(freed.map(({ name }) => name).filter((name) => !pool.claimed(name)))
+    if (gone.size === 0) return
+    this.arena.releaseKeys((key) => {
+      const id = useOfKey(key)
+      const prefix = id === undefined ? undefined : prefixOf(id)
+      return prefix !== undefined && gone.has(prefix)
+    })
   }
 }

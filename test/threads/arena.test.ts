@@ -59,13 +59,15 @@ describe('SharedArena', () => {
     expect(arena.allocate('kept', 400, 1)).toEqual(kept)
   })
 
-  test('releases what belongs to a service, and nothing of one with a longer name', () => {
+  test('releases by key what no backend owns', () => {
     const arena = SharedArena.create(1 << 20)
-    arena.allocate('service/a/algorithm|x', 64, -1)[0] = 1
-    arena.allocate('service/ab/algorithm|x', 64, -1)[0] = 1
-    arena.releasePrefix('service/a/')
-    expect(arena.allocate('service/a/algorithm|x', 64, -1)[0]).toBe(0)
-    expect(arena.allocate('service/ab/algorithm|x', 64, -1)[0]).toBe(1)
+    arena.allocate('ä|x', 64, -1)[0] = 1
+    arena.allocate('ä|x', 64, 3)[0] = 1
+    arena.allocate('b|x', 64, -1)[0] = 1
+    arena.releaseKeys((key) => key === 'ä|x')
+    expect(arena.allocate('ä|x', 64, -1)[0]).toBe(0)
+    expect(arena.allocate('ä|x', 64, 3)[0]).toBe(1)
+    expect(arena.allocate('b|x', 64, -1)[0]).toBe(1)
   })
 
   test('keys of one hash bucket are told apart', () => {
