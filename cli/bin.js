@@ -11,8 +11,8 @@ if (Number(process.versions.node.split('.')[0]) < oldest) {
   process.exit(2)
 }
 
-// A checkout runs the TypeScript itself; the published package holds JavaScript.
-const main = existsSync(new URL('./main.ts', import.meta.url)) ? './main.ts' : './main.js'
+// The published package holds JavaScript; a checkout runs the TypeScript itself.
+const main = existsSync(new URL('./main.js', import.meta.url)) ? './main.js' : './main.ts'
 import(main)
   .then((module) => module.main(process.argv.slice(2)))
   .then((status) => process.exit(status))
