@@ -33,9 +33,9 @@ beforeAll(() => {
   mkdirSync(project)
   run(process.execPath, path.join(root, 'scripts/build.mjs'), dist)
   const tarball = run('npm', 'pack', '--silent', dist).trim()
-  writeFileSync(path.join(project, 'package.json'), '{ "private": true }\n')
+  writeFileSync(path.join(project, 'package.json'), '{ "private": true, "allowScripts": { "node": true } }\n')
   const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
-  run('npm', ...install, `./${tarball}`, `node@${process.versions.node}`, '--allow-scripts=node')
+  run('npm', ...install, `./${tarball}`, `node@${process.versions.node}`)
 }, 300_000)
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -45,11 +45,16 @@ function npx(...args: string[]) {
   const child = spawn('npx', ['millrace', ...args], { cwd: project, env, detached: true, stdio: 'pipe' })
   const text = { all: '' }
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text.all += String(chunk)))
-  const exited = once(child, 'exit') as Promise<[number | null]>
+  const closed = once(child, 'close')
+  /** A Ctrl-C, which the terminal sends to the whole group. npx itself ends by the signal, after its child. */
+  const interrupt = async (): Promise<void> => {
+    process.kill(-(child.pid ?? 0), 'SIGINT')
+    await closed
+  }
   onTestFinished(() => {
     if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid ?? 0), 'SIGKILL')
   })
-  return { child, text, exited }
+  return { text, interrupt }
 }
 
 test('the package holds JavaScript and declarations, and nothing of the repository’s tools', () => {
@@ -99,21 +104,21 @@ filters: [{ use: stamp, text: "threads: " }]
 routes: [{ service: shop }]
 services: { shop: { backends: ["http://127.0.0.1:${(backend.address() as AddressInfo).port}"] } }\n`,
   )
-  const { child, text, exited } = npx('up', '-c', 'millrace.yaml')
+  const { text, interrupt } = npx('up', '-c', 'millrace.yaml')
   const url = await until(`it listens`, () => /web +(http:\S+)/.exec(text.all)?.[1], { timeoutMs: 60_000 })
   const response = await fetch(url)
   expect(await response.text()).toBe('from the backend')
   expect(response.headers.get('x-stamp')).toBe('threads: 2')
-  process.kill(-(child.pid ?? 0), 'SIGINT')
-  expect((await exited)[0]).toBe(0)
+  await interrupt()
+  expect(text.all).toMatch(/drained\n$/)
 })
 
 test('npx millrace up without a config runs the demo', async () => {
-  const { child, text, exited } = npx('up', '--port', '0')
+  const { text, interrupt } = npx('up', '--port', '0')
   const url = await until('it listens', () => /proxy +(http:\S+)/.exec(text.all)?.[1], { timeoutMs: 60_000 })
   expect(await (await fetch(url)).text()).toMatch(/^Hello from backend/)
-  process.kill(-(child.pid ?? 0), 'SIGINT')
-  expect((await exited)[0]).toBe(0)
+  await interrupt()
+  expect(text.all).toMatch(/drained\n$/)
 })
 
 test('its declarations type a plugin: kind and options are inferred', () => {
