@@ -18,8 +18,10 @@ export interface BackendConnection {
   readonly requests: RawRequest[]
   /** Why the bytes are not a sequence of strict requests, if they are not. */
   readonly error: string | undefined
-  /** A FIN came. */
+  /** A FIN came. It is answered by a FIN at once, as by any server, unless `halfOpen`. */
   ended: boolean
+  /** Set it to go on writing after a FIN. */
+  halfOpen: boolean
   /** Closed both ways; `reset` says whether by RST. */
   closed: boolean
   reset: boolean
@@ -78,6 +80,7 @@ class Connection implements BackendConnection {
   readonly reader = new RequestReader()
   readonly requests: RawRequest[] = this.reader.messages
   ended = false
+  halfOpen = false
   closed = false
   reset = false
   private pieces: Buffer[] = []
@@ -93,6 +96,7 @@ class Connection implements BackendConnection {
     socket.on('end', () => {
       this.ended = true
       this.reader.finish()
+      if (!this.halfOpen) socket.end()
     })
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.reset = this.reset || error.code === 'ECONNRESET' || error.code === 'EPIPE'
@@ -144,6 +148,8 @@ class Backend implements RawBackend {
   requests: RawRequest[] = []
   script: BackendScript
   private scheme = 'http'
+  /** Accepted sockets below TLS: a failed handshake leaves one that is no connection yet. */
+  private readonly sockets = new Set<net.Socket>()
 
   constructor(script: BackendScript, options: BackendOptions) {
     this.script = script
@@ -155,6 +161,10 @@ class Backend implements RawBackend {
       this.server = tls.createServer({ allowHalfOpen: true, ...options.tls }, accept)
       this.server.on('tlsClientError', () => {})
     }
+    this.server.on('connection', (socket: net.Socket) => {
+      this.sockets.add(socket)
+      socket.on('close', () => this.sockets.delete(socket))
+    })
   }
 
   get port(): number {
@@ -186,6 +196,7 @@ class Backend implements RawBackend {
   async stop(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
     for (const connection of this.open) connection.socket.destroy()
+    for (const socket of this.sockets) socket.destroy()
     await closed
   }
 

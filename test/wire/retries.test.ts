@@ -19,7 +19,7 @@ const ok = (connection: BackendConnection): void => connection.write(response({ 
 /** Every request line that reached any connection, complete or not. */
 function starts(backend: RawBackend, method: string): number {
   const heads = backend.connections.map(({ received }) => received.toString('latin1'))
-  return heads.join('').match(new RegExp(`^${method} `, 'gm'))?.length ?? 0
+  return heads.join('').match(new RegExp(`${method} \\S+ HTTP/1\\.1\r\n`, 'g'))?.length ?? 0
 }
 
 async function lbWith(backends: readonly (RawBackend | string)[], retries: object = {}): Promise<Lb> {
@@ -154,7 +154,7 @@ describe('a fresh connection that the backend closes under a request', () => {
   test.each(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])('%s is sent again', async (method) => {
     const bad = await rawBackend(closes)
     const good = await rawBackend((_, connection) => connection.write(response({ status: 204 })))
-    const lb = await lbWith([bad, good, bad], { attempts: 1 })
+    const lb = await lbWith([bad, good], { attempts: 1 })
     for (let i = 0; i < 2; i++) {
       const client = await rawClient(lb.port)
       expect((await client.request(request({ method }))).status).toBe(204)

@@ -87,6 +87,7 @@ describe('an upgrade to an allowed protocol', () => {
 
   test('half-closes one way at a time', async () => {
     const [client, connection] = await tunnel()
+    connection.halfOpen = true
     client.write('last words')
     client.end()
     await until('the backend saw the end', () => connection.ended)
