@@ -9,11 +9,14 @@ import type { Participant, PrepareReply, Target } from './thread-link.ts'
 const prepareTimeoutMs = 30_000
 /** A thread that cannot switch within this has a blocked event loop and is replaced. */
 const commitTimeoutMs = 30_000
+/** What a refused snapshot has made is released by its plugins, one after the other; then a thread that hangs is replaced. */
+const discardTimeoutMs = 60_000
 
 export type Verdict =
   | { readonly outcome: 'committed' }
   /**
-   * `refused`: a thread said why. `died`: a thread was lost before it answered; it may be worth another try.
+   * `refused`: a thread said why, or did not answer in time. `died`: a thread was lost before it answered; it may be worth
+   * another try.
    * `cleared` settles when no thread holds anything of the refused snapshot.
    */
   | {
@@ -37,22 +40,25 @@ export async function transact(
   // The first bad answer decides: with a thread dead there is no point in waiting for the slow ones.
   await firstBadOrAll(asked)
   const replies = await settledSoFar(asked)
-  if (replies.every((reply) => reply?.type === 'prepared')) {
+  if (replies.length > 0 && replies.every((reply) => reply?.type === 'prepared')) {
     decide()
     await Promise.all(participants.map((participant) => commitOne(participant, txn, target)))
     return { outcome: 'committed' }
   }
-  const cleared = Promise.all(participants.map((participant) => participant.discard(txn))).then(() => {})
-  const refused = replies.some((reply) => reply?.type === 'refused')
-  return {
-    outcome: refused ? 'refused' : 'died',
-    problems: distinct(replies.flatMap((reply, index) => problemsOf(reply, participants[index].thread))),
-    cleared,
-  }
+  const cleared = Promise.all(participants.map((participant) => discardOne(participant, txn))).then(() => {})
+  const refused = replies.some((reply) => reply?.type === 'refused' || reply?.type === 'late')
+  const problems = replies.flatMap((reply, index) => problemsOf(reply, participants[index].thread))
+  if (participants.length === 0) problems.push({ code: 'MR_THREAD', message: 'every data thread has died' })
+  return { outcome: refused ? 'refused' : 'died', problems: distinct(problems), cleared }
 }
 
 async function commitOne(participant: Participant, txn: number, target: Target): Promise<void> {
   const answered = await participant.commit(txn, target, commitTimeoutMs)
+  if (!answered) await participant.kill()
+}
+
+async function discardOne(participant: Participant, txn: number): Promise<void> {
+  const answered = await participant.discard(txn, discardTimeoutMs)
   if (!answered) await participant.kill()
 }
 

@@ -2,6 +2,7 @@
  * Hot reload: on SIGHUP, and when the config or a PEM file changes. A file that is wrong changes nothing, and the log says
  * why; the next change is tried again.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { bootstrapChanges } from '../config/bootstrap-diff.ts'
 import type { Config } from '../config/snapshot.ts'
 import type { Log } from '../contracts/plugin.ts'
@@ -45,6 +46,7 @@ export class Reload {
   }
   #running: Promise<ApplyResult | undefined> | undefined
   #again = false
+  #stopped = false
 
   constructor(options: ReloadOptions) {
     this.#options = options
@@ -54,6 +56,7 @@ export class Reload {
       changed: (files) => void this.now(`changed: ${files.join(', ')}`),
     })
     this.#watch.files(filesOf(options.config))
+    void this.#missed()
     this.#signals = options.signals ?? process
     this.#signals.on('SIGHUP', this.#hangup)
   }
@@ -71,8 +74,16 @@ export class Reload {
   }
 
   stop(): void {
+    this.#stopped = true
     this.#signals.off('SIGHUP', this.#hangup)
     this.#watch.stop()
+  }
+
+  /** The file may have changed while the process started, before anybody watched it. */
+  async #missed(): Promise<void> {
+    const now = await this.#options.load().catch(() => undefined)
+    const same = now && isDeepStrictEqual(now.config.snapshot, this.#options.config.snapshot)
+    if (!same && !this.#stopped) await this.now('changed while starting')
   }
 
   async #loop(reason: string): Promise<ApplyResult | undefined> {

@@ -24,8 +24,8 @@ export interface Participant {
   prepare(txn: number, target: Target, timeoutMs: number): Promise<PrepareReply>
   /** Settles when the thread has switched, or has died. False: it did not answer in time. */
   commit(txn: number, target: Target, timeoutMs: number): Promise<boolean>
-  /** Settles when nothing of the transaction is left in the thread. */
-  discard(txn: number): Promise<void>
+  /** Settles when nothing of the transaction is left in the thread. False: it did not answer in time. */
+  discard(txn: number, timeoutMs: number): Promise<boolean>
   /** For a thread that does not answer: ends it; a successor takes its place. */
   kill(): Promise<void>
 }
@@ -100,9 +100,10 @@ export class ThreadLink implements Participant {
     return reply !== undefined || !this.alive
   }
 
-  async discard(txn: number): Promise<void> {
+  async discard(txn: number, timeoutMs: number): Promise<boolean> {
     this.send({ type: 'discard', txn })
-    await this.#answer(txn, ['discarded'], Number.POSITIVE_INFINITY)
+    const reply = await this.#answer(txn, ['discarded'], timeoutMs)
+    return reply !== undefined || !this.alive
   }
 
   async kill(): Promise<void> {
@@ -132,13 +133,11 @@ export class ThreadLink implements Participant {
     if (!this.alive) return Promise.resolve(undefined)
     return new Promise((resolve) => {
       const settle = (reply: Reply | undefined): void => {
-        timer?.cancel()
+        timer.cancel()
         for (const type of types) this.#waiting.delete(`${type} ${txn}`)
         resolve(reply)
       }
-      const timer = Number.isFinite(timeoutMs)
-        ? this.#clock.after(timeoutMs, () => settle(undefined))
-        : undefined
+      const timer = this.#clock.after(timeoutMs, () => settle(undefined))
       for (const type of types) this.#waiting.set(`${type} ${txn}`, settle)
     })
   }

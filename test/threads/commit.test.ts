@@ -9,12 +9,13 @@ class FakeThread implements Participant {
   readonly thread: number
   readonly heard: string[] = []
   readonly #reply: PrepareReply | Promise<PrepareReply>
-  readonly #commits: boolean
+  /** Whether it answers to the second step in time. */
+  readonly #answers: boolean
 
-  constructor(thread: number, reply: PrepareReply | Promise<PrepareReply>, commits = true) {
+  constructor(thread: number, reply: PrepareReply | Promise<PrepareReply>, answers = true) {
     this.thread = thread
     this.#reply = reply
-    this.#commits = commits
+    this.#answers = answers
   }
 
   async prepare(): Promise<PrepareReply> {
@@ -24,11 +25,12 @@ class FakeThread implements Participant {
 
   async commit(): Promise<boolean> {
     this.heard.push('commit')
-    return this.#commits
+    return this.#answers
   }
 
-  async discard(): Promise<void> {
+  async discard(): Promise<boolean> {
     this.heard.push('discard')
+    return this.#answers
   }
 
   async kill(): Promise<void> {
@@ -73,6 +75,29 @@ describe('transact', () => {
     const verdict = await transact(threads, 1, target, () => {})
     expect(verdict).toMatchObject({ outcome: 'died', problems: [{ code: 'MR_THREAD' }] })
     expect(threads[0].heard).toEqual(['prepare', 'discard'])
+  })
+
+  test('a thread that is late refuses; it is ended only when it cannot even discard', async () => {
+    const threads = [
+      new FakeThread(0, { type: 'late' }),
+      new FakeThread(1, { type: 'late' }, false),
+      new FakeThread(2, { type: 'prepared' }),
+    ]
+    const verdict = await transact(threads, 1, target, () => {})
+    expect(verdict).toMatchObject({ outcome: 'refused' })
+    if (verdict.outcome !== 'committed') await verdict.cleared
+    expect(threads.map(({ heard }) => heard.slice(1))).toEqual([
+      ['discard'],
+      ['discard', 'kill'],
+      ['discard'],
+    ])
+  })
+
+  test('without a thread nothing is committed', async () => {
+    expect(await transact([], 1, target, () => {})).toMatchObject({
+      outcome: 'died',
+      problems: [{ code: 'MR_THREAD' }],
+    })
   })
 
   test('a thread that does not switch in time is ended, and the others serve', async () => {

@@ -27,7 +27,7 @@ const text = (backend: number, more: object = {}): string =>
     ...more,
   })
 
-async function bench() {
+async function bench(whileStarting = (_path: string): void => {}) {
   const path = join(folder(), 'millrace.yaml')
   writeFileSync(path, text(1))
   const { lines, log } = testLog()
@@ -40,6 +40,8 @@ async function bench() {
     config: await loadConfig({ path }, { env: {} }),
     registry: new PluginRegistry(),
   })
+  const { config } = await load()
+  whileStarting(path)
   const reload = startReload({
     server: {
       apply: async (config: Config) => {
@@ -49,7 +51,7 @@ async function bench() {
       configUnreadable: () => void unreadable++,
       reopenLogs: () => void reopened++,
     },
-    config: (await load()).config,
+    config,
     load,
     log,
     signals,
@@ -87,6 +89,12 @@ describe('reload', () => {
     writeFileSync(path, text(4))
     await until('it is applied', () => applied.length > 0)
     expect(applied).toEqual(['http://127.0.0.1:4'])
+  })
+
+  test('a file that changed while the process started is applied', async () => {
+    const { applied } = await bench((path) => writeFileSync(path, text(6)))
+    await until('it is applied', () => applied.length > 0)
+    expect(applied).toEqual(['http://127.0.0.1:6'])
   })
 
   test('SIGHUP reads the file even when it has not changed, and opens the logs anew', async () => {
