@@ -93,7 +93,7 @@ export type ExchangeOutcome =
 
 /** One exchange as a filter sees it. The object is reused: do not keep it past `onDone`. */
 export interface FilterExchange {
-  /** Request id: taken from `x-request-id` of a trusted proxy, else made. */
+  /** Request id: the client's `x-request-id` where it is safe to log and pass on (1–128 of `A-Za-z0-9._~:/+=@,-`), else made. */
   readonly id: string
   readonly request: RequestView
   /** In `onResponse` and `onDone`; undefined in `onDone` when no answer was begun. */

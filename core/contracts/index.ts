@@ -1,8 +1,8 @@
 /** The public `millrace` API: all that a plugin imports. */
 export { z } from 'zod'
-export { defineConfig, type ConfigInput } from '../config/define.ts'
+export { type ConfigInput, defineConfig } from '../config/define.ts'
 export { duration, rate, ratio, size } from '../config/units.ts'
-export { errorTable, type ErrorCode, MillraceError } from '../host/errors.ts'
+export { type ErrorCode, errorTable, MillraceError } from '../host/errors.ts'
 export type { Algorithm, Backend, BackendView, Member, PickRequest } from './algorithm.ts'
 export type { BreakerGate, BreakerState, CircuitBreaker, Outcome } from './circuit-breaker.ts'
 export type {
@@ -29,6 +29,6 @@ export {
   type PluginKind,
   type PluginKinds,
   type ThreadContext,
-  threadKinds,
   type Timer,
+  threadKinds,
 } from './plugin.ts'

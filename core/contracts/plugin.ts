@@ -100,7 +100,10 @@ export interface ThreadContext extends PluginContext {
 }
 
 /** What the author writes. `S` is any synchronous Standard Schema; `options` in `create` is its output type. */
-export interface PluginDefinition<K extends PluginKind = PluginKind, S extends StandardSchemaV1 = StandardSchemaV1> {
+export interface PluginDefinition<
+  K extends PluginKind = PluginKind,
+  S extends StandardSchemaV1 = StandardSchemaV1,
+> {
   /** Version of this contract. */
   readonly api: 1
   readonly kind: K

@@ -27,14 +27,26 @@ function refuse(head: MessageHead, error: ErrorCode, reason: string): false {
   return false
 }
 
-const tokenList = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+([ \t]*,[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+)*$/
+/** Transfer codings that exist (IANA HTTP Transfer Coding Registry), beside chunked. */
+const otherCodings = new Set([
+  'compress',
+  'deflate',
+  'gzip',
+  'identity',
+  'x-compress',
+  'x-gzip',
+  'br',
+  'zstd',
+])
 
-/** A coding list that is well-formed but not ours (501), against one that only looks like chunked (400). */
+/** Codings that we do not speak are 501; what only looks like chunked to some is 400. */
 function transferError(value: string): ErrorCode {
-  if (!tokenList.test(value)) return 'MR_BAD_REQUEST'
-  const codings = value.toLowerCase().split(/[ \t]*,[ \t]*/)
-  const chunked = codings.indexOf('chunked')
-  return chunked >= 0 && chunked < codings.length - 1 ? 'MR_BAD_REQUEST' : 'MR_NOT_IMPLEMENTED'
+  const codings = value.toLowerCase().split(',')
+  const last = codings.pop()!.trim()
+  const known = codings.every((coding) => otherCodings.has(coding.trim()))
+  return known && (otherCodings.has(last) || (last === 'chunked' && codings.length > 0))
+    ? 'MR_NOT_IMPLEMENTED'
+    : 'MR_BAD_REQUEST'
 }
 
 /**

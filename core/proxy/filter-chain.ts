@@ -125,8 +125,10 @@ async function resumeAfter(
   if (exchange.serial !== serial || exchange.phase === phase.idle) return
   exchange.leaked = false
   exchange.waitedMs += plane.now() - before
-  if (failure && !faulted(exchange, step, hook, failure.error)) exchange.fail(faultCode(failure.error))
-  else goOn()
+  if (failure && !faulted(exchange, step, hook, failure.error)) {
+    if (hook === 'onResponse') failResponse(exchange, failure.error)
+    else exchange.fail(faultCode(failure.error))
+  } else goOn()
 }
 
 /** Before a try. False: a filter failed and the exchange has been answered. */

@@ -3,7 +3,8 @@ import { field } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
 import type { TrustedProxies } from './trusted.ts'
 
-const via = 'Via: 1.1 millrace\r\n'
+/** RFC 9110 §7.6.3: names the version that was received. */
+const via = (minor: number): string => (minor === 1 ? 'Via: 1.1 millrace\r\n' : 'Via: 1.0 millrace\r\n')
 
 /** A node of a Forwarded element: IPv6 is bracketed and quoted; what is no address is obfuscated. */
 function forwardedNode(address: string): string {
@@ -12,12 +13,12 @@ function forwardedNode(address: string): string {
 }
 
 /** Lines for a peer that is not trusted. */
-export function forwardingLines(address: string, scheme: string, host: string): string {
+export function forwardingLines(address: string, scheme: string, host: string, minor: number): string {
   const name = address === '' ? 'unknown' : address
   return (
     `X-Forwarded-For: ${name}\r\nX-Forwarded-Proto: ${scheme}\r\n` +
     (host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`) +
-    `Forwarded: for=${forwardedNode(address)};proto=${scheme}\r\n${via}`
+    `Forwarded: for=${forwardedNode(address)};proto=${scheme}\r\n${via(minor)}`
   )
 }
 
@@ -31,7 +32,7 @@ export function appendedLines(peer: string, scheme: string, host: string, head: 
     `X-Forwarded-For: ${chain === '' ? peer : `${chain}, ${peer}`}\r\n` +
     `X-Forwarded-Proto: ${head.known(field.forwardedProto) ?? scheme}\r\n` +
     (originalHost === '' ? '' : `X-Forwarded-Host: ${originalHost}\r\n`) +
-    `Forwarded: ${elements === '' ? own : `${elements}, ${own}`}\r\n${via}`
+    `Forwarded: ${elements === '' ? own : `${elements}, ${own}`}\r\n${via(head.minor)}`
   )
 }
 

@@ -41,6 +41,8 @@ export interface ClientHost {
 export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   readonly scheme: 'http' | 'https'
   readonly #socket: Socket
+  /** What the socket runs over: itself, or the TCP socket under TLS. */
+  readonly #transport: Socket
   readonly #plane: PlaneContext
   readonly #host: ClientHost
   readonly #writer: Http1Writer
@@ -71,18 +73,21 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   #skipped = false
   /** Forwarding lines of the last Host: most requests of a connection name the same. */
   #linesHost: string | undefined = undefined
+  #linesMinor = 1
   #lines = ''
 
   constructor(
-    socket: Socket,
+    sockets: { readonly socket: Socket; readonly transport: Socket },
     peer: string,
     scheme: 'http' | 'https',
     host: ClientHost,
     plane: PlaneContext,
     checked: CheckedRequest,
   ) {
+    const { socket } = sockets
     super()
     this.#socket = socket
+    this.#transport = sockets.transport
     this.#peer = peer
     this.#address = peer
     this.scheme = scheme
@@ -378,9 +383,10 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   forwardingLines(host: string): string {
     const { trusted } = this.#plane.runtime
     if (trusted.has(this.#peer)) return appendedLines(this.#peer, this.scheme, host, this.#exchange!.head)
-    if (host !== this.#linesHost) {
+    if (host !== this.#linesHost || this.#minor !== this.#linesMinor) {
       this.#linesHost = host
-      this.#lines = forwardingLines(this.#peer, this.scheme, host)
+      this.#linesMinor = this.#minor
+      this.#lines = forwardingLines(this.#peer, this.scheme, host, this.#minor)
     }
     return this.#lines
   }
@@ -430,8 +436,9 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   abort(): void {
     this.#writer.discard()
     if (this.gone) return
-    if (this.scheme === 'http' && this.#socket.remoteAddress !== undefined) this.#socket.resetAndDestroy()
-    else this.#socket.destroy()
+    // Unix sockets have no reset.
+    if (this.#peer !== '') this.#transport.resetAndDestroy()
+    this.#socket.destroy()
   }
 
   startTunnel(exchange: Exchange): void {
@@ -494,11 +501,13 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
     plane.metrics.rejected(plane.errorIndex[code])
     plane.metrics.requestDone(-1, status, 0, 3)
     plane.log.debug(`${code}: ${reason}`, { id, address: this.#peer })
+    // Only a head that came whole says what was asked; a body behind the answer to HEAD would be read as another answer.
+    const isHead = head.text.startsWith('HEAD ')
     plane.giveHead(head)
     const text = `${code}: ${errorTable[code].text}: ${reason}\nrequest id: ${id}\n`
     this.#socket.write(
       `${statusLine(status)}Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${text.length}\r\n` +
-        `X-Request-Id: ${id}\r\nConnection: close\r\n\r\n${text}`,
+        `X-Request-Id: ${id}\r\nConnection: close\r\n\r\n${isHead ? '' : text}`,
       'latin1',
     )
     this.#linger()

@@ -143,11 +143,11 @@ export class Http1Upstream
   }
 
   // HOT
-  sendEnd(_exchange: Exchange, trailers: MessageHead | undefined): void {
+  sendEnd(exchange: Exchange, trailers: MessageHead | undefined): void {
     this.#requestSent = true
     if (!this.#chunkedRequest) return
     this.#chunkedRequest = false
-    this.#outbox += `0\r\n${trailers ? trailerLines(trailers, undefined) : ''}\r\n`
+    this.#outbox += `0\r\n${trailers ? trailerLines(trailers, exchange.nominated) : ''}\r\n`
     this.#write()
   }
 
@@ -198,7 +198,8 @@ export class Http1Upstream
     if (this.#turns.length === 1 || !this.#requestSent) {
       this.#turns.length = 0
       this.#headTurns.length = 0
-      this.#connection.destroy()
+      // A FIN could pass for a client that has only finished sending.
+      this.#connection.reset()
     }
   }
 
@@ -269,6 +270,9 @@ export class Http1Upstream
       return
     }
     this.#connection.streaming = this.#reading !== reading.head
+    if (this.#partial !== undefined) {
+      this.#plane.wheel.set(this, this.#turns[0]?.service?.config.timeouts.idleMs ?? 1)
+    }
     const exchange = this.#turns[0]
     if (exchange && this.#reading !== reading.head && this.#reading !== reading.end) {
       this.#largeAnswer = true
@@ -401,7 +405,10 @@ export class Http1Upstream
 
   #informational(head: MessageHead, exchange: Exchange | undefined): boolean {
     if (head.status === 101) {
-      if (exchange === undefined || exchange.upgrade === '' || this.#turns.length > 1) {
+      const protocol = head.known(field.upgrade)?.toLowerCase()
+      const wanted =
+        exchange !== undefined && exchange.upgrade !== '' && exchange.upgrade.toLowerCase() === protocol
+      if (!wanted || this.#turns.length > 1) {
         this.#fail('MR_UPSTREAM_INVALID', 'a 101 that nobody asked for')
         return false
       }

@@ -45,7 +45,7 @@ export class Listener {
       this.#termination = new TlsTermination(contexts, deps.ticketKeys, handshakeMs)
       this.#secure = tls.createServer({ ...this.#termination.options, ...options })
       this.#termination.attach(this.#secure)
-      this.#secure.on('secureConnection', (socket) => this.#serve(socket, this.#claimed(socket), 'https'))
+      this.#secure.on('secureConnection', (socket) => this.#serveSecure(socket))
     }
     this.#server = net.createServer(options, (socket) => this.#accept(socket))
   }
@@ -137,27 +137,26 @@ export class Listener {
 
   #secureOrServe(socket: net.Socket, address: string): void {
     if (!this.#secure) {
-      this.#serve(socket, address, 'http')
+      this.#serve(socket, socket, address, 'http')
       return
     }
-    if (this.config.proxyProtocol) {
-      const key = endpointOf(socket)
-      this.#claims.set(key, address)
-      socket.once('close', () => this.#claims.delete(key))
-    }
+    const key = endpointOf(socket)
+    this.#wrapped.set(key, { address, socket })
+    socket.once('close', () => this.#wrapped.delete(key))
     this.#secure.emit('connection', socket)
   }
 
-  /** What PROXY headers said, by the connection's own endpoint: a secure socket does not show what it wraps. */
-  readonly #claims = new Map<string, string>()
+  /** Connections under TLS by their endpoint: a secure socket shows neither what it wraps nor what a PROXY header said. */
+  readonly #wrapped = new Map<string, { readonly address: string; readonly socket: net.Socket }>()
 
-  #claimed(socket: net.Socket): string {
-    return this.#claims.get(endpointOf(socket)) ?? addressOf(socket)
+  #serveSecure(socket: net.Socket): void {
+    const wrapped = this.#wrapped.get(endpointOf(socket))
+    this.#serve(socket, wrapped?.socket ?? socket, wrapped?.address ?? addressOf(socket), 'https')
   }
 
-  #serve(socket: net.Socket, address: string, scheme: 'http' | 'https'): void {
-    const client = new Http1Client(socket, address, scheme, this, this.#deps.plane, this.#checked)
-    this.#clients.add(client)
+  #serve(socket: net.Socket, transport: net.Socket, address: string, scheme: 'http' | 'https'): void {
+    const { plane } = this.#deps
+    this.#clients.add(new Http1Client({ socket, transport }, address, scheme, this, plane, this.#checked))
   }
 
   closed(client: Http1Client): void {

@@ -29,6 +29,10 @@ export function requestHead(exchange: Exchange): string {
   if (exchange.hostReplaced || hostMode !== 'client') drop |= 1 << field.host
   if (exchange.requestLength < 0) drop |= 1 << field.contentLength
   if (exchange.expectAnswered) drop |= 1 << field.expect
+  // One that is not safe to log is replaced.
+  const foreignId = !edited && head.has(field.requestId) && head.known(field.requestId) !== exchange.id
+  if (foreignId) drop |= 1 << field.requestId
+  const addId = edited ? !exchange.fields!.has('x-request-id') : foreignId || !head.has(field.requestId)
   let text: string
   if (edited) text = `${startLine(exchange)}Host: ${host}\r\n${exchange.fields!.lines(replaced)}`
   else if ((drop & (1 << field.host)) !== 0) {
@@ -40,8 +44,7 @@ export function requestHead(exchange: Exchange): string {
   if (exchange.requestLength < 0) text += 'Transfer-Encoding: chunked\r\n'
   if (upgrade !== '') text += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
   text += exchange.client.forwardingLines(exchange.host)
-  if (edited ? !exchange.fields!.has('x-request-id') : !head.has(field.requestId))
-    text += `X-Request-Id: ${exchange.id}\r\n`
+  if (addId) text += `X-Request-Id: ${exchange.id}\r\n`
   if (edited ? !exchange.fields!.has('traceparent') : !head.has(field.traceparent)) {
     text += `traceparent: ${plane.ids.traceparent()}\r\n`
   }

@@ -9,7 +9,8 @@ export const framing = { none: 0, length: 1, chunked: 2, close: 3 } as const
 
 const noSkip: ReadonlySet<string> = new Set(['content-length'])
 const keepSkip: ReadonlySet<string> = new Set()
-const via = 'Via: 1.1 millrace\r\n'
+/** RFC 9110 §7.6.3: names the version that was received. */
+const vias = ['Via: 1.0 millrace\r\n', 'Via: 1.1 millrace\r\n']
 const chunked = 'Transfer-Encoding: chunked\r\n'
 
 // HOT
@@ -20,6 +21,7 @@ const chunked = 'Transfer-Encoding: chunked\r\n'
  */
 export function responseHead(exchange: Exchange, how: number, connection: string): string {
   const { responseHead: head, responseFields: fields, own } = exchange
+  const via = vias[head?.minor ?? 1]
   const tail = how === framing.chunked ? `${via}${chunked}${connection}\r\n` : `${via}${connection}\r\n`
   if (own !== undefined || head === undefined) {
     const length =

@@ -86,7 +86,7 @@ export class ServiceBuilder {
     const { host } = config.backends[i]
     const addresses = new AddressBook(host, this.#deps.clock, systemLookup)
     const backend: HttpBackend = new BackendState(config.name, config.backends[i], slot, addresses)
-    const owner = { open: () => this.#open(backend), onPlace: () => queue.pump() }
+    const owner = { open: () => this.#open(backend), onPlace: (shared: boolean) => queue.pump(shared) }
     backend.pool = new Pool(owner, { max: 1, idleMs: 0 }, table.open[thread], table.idle[thread], slot)
     return backend
   }

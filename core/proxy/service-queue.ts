@@ -25,8 +25,9 @@ export class ServiceQueue {
   }
 
   /** A pool has a place: the longest waiter tries again. */
-  pump(): void {
-    if (this.#list.length === 0) return
+  pump(shared: boolean): void {
+    const first = this.#list.first
+    if (first === undefined || (shared && !first.mayShare)) return
     const exchange = this.#list.shift() as Exchange
     this.publish()
     exchange.plane.wheel.clear(exchange)

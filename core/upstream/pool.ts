@@ -24,8 +24,8 @@ export interface PoolSettings {
 export interface PoolOwner<C extends PoolConnection> {
   /** Opens a connection; it must call `opened` or `failed` of the pool once, later. */
   open(): C
-  /** A place has become free and nobody was waiting here for it. */
-  onPlace(): void
+  /** A place has become free and nobody was waiting here for it. `shared`: behind another exchange on its connection. */
+  onPlace(shared: boolean): void
 }
 
 export class Pool<C extends PoolConnection> {
@@ -81,6 +81,12 @@ export class Pool<C extends PoolConnection> {
   /** HOT A connection has room beside its exchanges. */
   share(connection: C): void {
     if (!this.#shared.includes(connection)) this.#shared.push(connection)
+    const first = this.#waiting.first
+    if (first === undefined) this.#owner.onPlace(true)
+    else if (first.mayShare) {
+      this.#waiting.remove(first)
+      first.granted(connection)
+    }
   }
 
   unshare(connection: C): void {
@@ -118,7 +124,7 @@ export class Pool<C extends PoolConnection> {
     this.#remove(connection)
     // One attempt, one victim; those who wait beyond the attempts under way would wait for nothing.
     if (this.#waiting.length > this.#connecting) this.#waiting.shift()?.refused(error)
-    this.#owner.onPlace()
+    this.#owner.onPlace(false)
   }
 
   /** HOT A connection has ended its last exchange and is fit for another. */
@@ -134,7 +140,7 @@ export class Pool<C extends PoolConnection> {
     this.#idle.push(connection)
     this.#idleCells[this.#slot] = this.#idle.length
     connection.park(this.settings.idleMs)
-    this.#owner.onPlace()
+    this.#owner.onPlace(false)
   }
 
   /** A connection that was open is gone. */
@@ -146,7 +152,7 @@ export class Pool<C extends PoolConnection> {
     }
     this.#remove(connection)
     if (this.#waiting.length > this.#connecting && this.#all.size < this.settings.max) this.#connect()
-    else this.#owner.onPlace()
+    else this.#owner.onPlace(false)
   }
 
   #remove(connection: C): void {

@@ -3,6 +3,8 @@ export interface Waiter<C> {
   waitNext: Waiter<C> | undefined
   waitPrevious: Waiter<C> | undefined
   waitList: WaitList<C> | undefined
+  /** May be sent behind another on one connection (pipelining). */
+  readonly mayShare: boolean
   /** A connection is yours. */
   granted(connection: C): void
   /** There will be none. */
@@ -22,6 +24,10 @@ export class WaitList<C> {
     else this.#first = waiter
     this.#last = waiter
     this.length++
+  }
+
+  get first(): Waiter<C> | undefined {
+    return this.#first
   }
 
   shift(): Waiter<C> | undefined {
