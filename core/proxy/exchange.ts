@@ -135,6 +135,8 @@ export class Exchange extends Deadline implements Waiter<Http1Upstream> {
   sentMs = 0
   firstByteMs = 0
   overheadMs = 0
+  /** Bytes before the piece that is being delivered, which the writer may overwrite. */
+  room = 0
   /** First byte of a streamed answer handed to the client; 0 where head and end went out together. */
   clientWriteMs = 0
   bytesIn = 0
@@ -518,6 +520,7 @@ export class Exchange extends Deadline implements Waiter<Http1Upstream> {
     this.firstByteMs = 0
     this.overheadMs = 0
     this.clientWriteMs = 0
+    this.room = 0
     this.ownFiltered = false
     this.waitStartMs = 0
     this.bytesIn = 0

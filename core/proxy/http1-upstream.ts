@@ -46,6 +46,8 @@ export class Http1Upstream
   #head: MessageHead | undefined = undefined
   #partial: Buffer | undefined = undefined
   #left = 0
+  /** Where in the bytes of this read the current answer begins. */
+  #headAt = 0
   #decoder: ChunkedDecoder | undefined = undefined
   #trailerNominations: readonly string[] | undefined = undefined
   #outbox = ''
@@ -249,6 +251,7 @@ export class Http1Upstream
   #read(bytes: Buffer, length: number): void {
     let pos = 0
     this.#inReader = true
+    this.#headAt = 0
     // At most one step is taken without bytes: the end of an answer.
     while ((pos < length || this.#reading === reading.end) && this.#turns.length > 0) {
       if (this.#holding) {
@@ -317,7 +320,9 @@ export class Http1Upstream
   // HOT
   #deliver(bytes: Buffer, start: number, end: number, last: boolean): void {
     const exchange = this.#turns[0]
-    if (exchange !== undefined) this.#obey(exchange.upstreamData(bytes, start, end, last))
+    if (exchange === undefined) return
+    exchange.room = this.#connection.roomBefore(bytes, this.#headAt, start)
+    this.#obey(exchange.upstreamData(bytes, start, end, last))
   }
 
   // HOT
@@ -325,6 +330,7 @@ export class Http1Upstream
     const exchange = this.#turns[0]
     const limits = exchange?.runtime.limits ?? this.#plane.runtime.limits
     this.#anyByte = true
+    this.#headAt = pos
     let head = this.#head
     if (head === undefined) {
       head = this.#plane.takeHead()

@@ -64,8 +64,14 @@ export class Http1Writer {
     const piece = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
     if (isChunked) this.#outbox += `${length.toString(16)}\r\n`
     let go: boolean
-    if (this.#outbox === '' && !isChunked) go = socket.write(piece)
-    else {
+    const before = this.#outbox.length
+    if (before === 0 && !isChunked) go = socket.write(piece)
+    else if (!isChunked && before <= (this.#exchange?.room ?? 0)) {
+      const joined = Buffer.from(bytes.buffer, bytes.byteOffset + start - before, before + length)
+      joined.write(this.#outbox, 0, before, 'latin1')
+      this.#outbox = ''
+      go = socket.write(joined)
+    } else {
       socket.cork()
       socket.write(this.#outbox, 'latin1')
       this.#outbox = ''

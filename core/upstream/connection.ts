@@ -126,6 +126,15 @@ export class Connection {
     return this.#buffers.shared
   }
 
+  /**
+   * HOT How many bytes before offset `start` of `bytes` may be overwritten.
+   * @param from offset of the message that `start` is in; what stands before it may still be on its way to somebody else
+   */
+  roomBefore(bytes: Buffer, from: number, start: number): number {
+    if (bytes !== this.#own || !this.#inRead) return 0
+    return from === 0 ? ReadBuffers.headroom + start : start - from
+  }
+
   /** The bytes given last are still being written: the buffer is left to that write, and another one is read into. */
   hold(): void {
     if (this.#inRead) this.#letGo()
