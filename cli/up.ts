@@ -79,12 +79,7 @@ function withPortHint(error: unknown, port: number, env: Host['terminal']['env']
 /** A place to look at: what it is, where, and what to do there. */
 type Place = readonly [what: string, where: string, note: string]
 
-function placesText(
-  server: LbServer,
-  config: LoadedConfig,
-  { terminal, version }: Host,
-  demo?: Demo,
-): string {
+function placesText(server: LbServer, config: LoadedConfig, { version }: Host, demo?: Demo): string {
   const places = server.listeners.map(({ name }): Place => {
     const url = listenerUrl(server, config, name)
     return [demo ? 'proxy' : name, url, demo ? `try: curl -i ${url}` : '']
@@ -102,6 +97,6 @@ function placesText(
   )
   const first = demo?.backends[0].pid
   const hint = demo ? `  Stop a backend while requests flow (kill ${first}): none is lost. ` : ' '
-  const title = `${terminal.style('bold', `Millrace ${version}`)}${demo ? ', demo' : ''}`
+  const title = `Millrace ${version}${demo ? ', demo' : ''}`
   return `\n${title}\n\n${rows.join('\n')}\n\n${hint} Ctrl-C ends.\n`
 }
