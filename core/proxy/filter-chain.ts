@@ -6,7 +6,8 @@ import type { FilterUse } from '../config/snapshot.ts'
 import type { Filter } from '../contracts/filter.ts'
 import { type ErrorCode, MillraceError } from '../host/errors.ts'
 import { startAttempt } from './attempt.ts'
-import { type Exchange, phase } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+import { phase } from './exchange-state.ts'
 import { ExchangeFacade } from './filter-exchange.ts'
 
 /** One filter of a chain. */

@@ -1,6 +1,7 @@
 /** The one end of every exchange. */
 import { outcomeIndex } from '../observe/thread-metrics.ts'
-import { type Exchange, phase } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
+import { phase } from './exchange-state.ts'
 
 // HOT
 export function finishExchange(exchange: Exchange): void {

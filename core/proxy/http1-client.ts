@@ -258,7 +258,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
     if (plane.runtime.trusted.has(this.#peer)) this.#believe(head)
     if (checked.length !== 0) this.#startBody(checked.length)
     if (head.has(field.maxForwards) && answerMaxForwards(exchange, this, head, checked, now)) return
-    exchange.begin(this, head, checked.method, checked.target, checked.host, checked.length, now)
+    exchange.begin(this, head, checked, now)
   }
 
   #wantsKeepAlive(head: MessageHead): boolean {

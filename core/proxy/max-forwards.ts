@@ -22,12 +22,11 @@ export function answerMaxForwards(
   if (method !== 'TRACE' && method !== 'OPTIONS') return false
   const value = head.known(field.maxForwards)!
   if (!/^\d{1,9}$/.test(value)) return false
-  const { target, host, length } = checked
   if (value !== '0' && Number(value) > 0) {
     exchange.nextMaxForwards = String(Number(value) - 1)
     return false
   }
-  exchange.openOnly(client, head, method, target, host, length, now)
+  exchange.openOnly(client, head, checked, now)
   const fields = new FieldList(undefined, undefined)
   fields.put(
     method === 'TRACE' ? 'Content-Type' : 'Allow',

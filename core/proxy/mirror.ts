@@ -4,7 +4,7 @@ import { readFraming } from '../http1/framing.ts'
 import { MessageHead } from '../http1/head.ts'
 import { headResult, parseHead } from '../http1/parse.ts'
 import { keptFields } from '../http1/serialize.ts'
-import type { Exchange } from './exchange.ts'
+import type { Exchange, RequestLine } from './exchange.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
 import { type ClientStream, sent } from './stream.ts'
 
@@ -47,7 +47,7 @@ export class Mirror implements ClientStream {
   readonly #head: MessageHead
   readonly #service: ServiceRuntime
   readonly #exchange: Exchange
-  readonly #original: { method: string; target: string; host: string }
+  readonly #request: RequestLine
   #body: Buffer[] = []
   #bytes = 0
   #limit: number
@@ -61,7 +61,8 @@ export class Mirror implements ClientStream {
     this.#service = service
     this.#limit = limit
     this.#exchange = original.plane.newExchange()
-    this.#original = { method: original.method, target: original.target, host: original.host }
+    const length = head.chunked ? -1 : Math.max(0, head.contentLength)
+    this.#request = { method: original.method, target: original.target, host: original.host, length }
   }
 
   data(chunk: Buffer): void {
@@ -72,9 +73,7 @@ export class Mirror implements ClientStream {
 
   end(): void {
     if (this.#bytes > this.#limit) return
-    const { method, target, host } = this.#original
-    const length = this.#head.chunked ? -1 : Math.max(0, this.#head.contentLength)
-    this.#exchange.beginAt(this, this.#head, method, target, host, length, this.#service)
+    this.#exchange.beginAt(this, this.#head, this.#request, this.#service)
   }
 
   resumeBody(): void {

@@ -31,7 +31,8 @@ export function responseHead(exchange: Exchange, how: number, connection: string
   }
   const piped = exchange.responsePipe !== undefined
   if (fields?.changed === true) return startLine(exchange) + fields.lines(piped ? noSkip : keepSkip) + tail
-  const drop = piped ? 1 << field.contentLength : 0
+  // RFC 9110 §8.6: no Content-Length in a 204.
+  const drop = piped || exchange.status === 204 ? 1 << field.contentLength : 0
   if (head.minor === 1 && !exchange.statusEdited) {
     if (head.fieldsStart === head.length - 2) return head.text.slice(0, head.fieldsStart) + tail
     return head.text.slice(0, head.fieldsStart) + keptFields(head, drop, exchange.responseNominated) + tail

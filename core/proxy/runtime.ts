@@ -20,6 +20,8 @@ export class RouteRuntime implements RouteConfig {
   readonly listener: string | undefined
   /** Set where there is nothing to choose. */
   readonly single: ServiceRuntime | undefined
+  /** The chain of `single`: what nearly every request takes. */
+  readonly #singleChain: FilterChain | undefined
   readonly #services: ReadonlyMap<string, ServiceRuntime>
   readonly #chains = new Map<ServiceRuntime, FilterChain | undefined>()
   readonly #before: readonly FilterStep[]
@@ -41,7 +43,8 @@ export class RouteRuntime implements RouteConfig {
     this.#services = services
     this.#before = before
     this.single = config.services.length === 1 ? services.get(config.services[0].service) : undefined
-    for (const { service } of config.services) this.chain(services.get(service)!)
+    for (const { service } of config.services) this.#build(services.get(service)!)
+    this.#singleChain = this.single && this.#chains.get(this.single)
   }
 
   choose(random: () => number): ServiceRuntime {
@@ -50,7 +53,11 @@ export class RouteRuntime implements RouteConfig {
 
   // HOT
   chain(service: ServiceRuntime): FilterChain | undefined {
-    if (this.#chains.has(service)) return this.#chains.get(service)
+    if (service === this.single) return this.#singleChain
+    return this.#chains.has(service) ? this.#chains.get(service) : this.#build(service)
+  }
+
+  #build(service: ServiceRuntime): FilterChain | undefined {
     const chain = [...this.#before, ...service.filters]
     this.#chains.set(service, chain.length > 0 ? chain : undefined)
     return this.#chains.get(service)
