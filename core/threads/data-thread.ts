@@ -2,7 +2,7 @@
  * Entry of a data thread. It loads the built-in plugins, then does what the main thread says; everything that carries
  * traffic is the data plane's. An error that nobody catches ends the thread; the main thread replaces it.
  */
-import { parentPort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { AnyPlugin } from '../contracts/plugin.ts'
 import { systemClock } from '../host/clock.ts'
 import { installResolver, loadPlugins } from '../host/loader.ts'
@@ -16,49 +16,50 @@ import { SharedTable } from './table.ts'
 import { ThreadAgent } from './thread-agent.ts'
 import { AccessBatch, threadLog } from './thread-log.ts'
 
-const data = workerData as ThreadData
-const port = parentPort
-if (!port) throw new TypeError('data-thread is the entry of a worker thread')
+/** Not at the top of the module: ending a thread while a module waits at its top can abort the whole process
+ * (nodejs/node#43182). */
+async function run(port: MessagePort, data: ThreadData): Promise<void> {
+  const post = (message: FromThread): void => port.postMessage(message)
+  const clock = systemClock
+  const { builtins } = (await import(data.builtinsUrl)) as { builtins: readonly AnyPlugin[] }
+  const registry = new CurrentRegistry(await loadPlugins([], builtins))
+  const { DataPlane } = (await import(data.dataPlaneUrl)) as PlaneModule
+  const arena = SharedArena.attach(data.arena, data.thread)
+  const access = new AccessBatch(clock, post)
+  const pluginMetrics = PluginMetrics.attach(data.metrics, data.thread)
+  const plane = new DataPlane({
+    thread: data.thread,
+    threads: data.threads,
+    clock,
+    random: Math.random,
+    table: SharedTable.attach(data.table),
+    metrics: ThreadMetrics.attach(data.metrics, data.thread),
+    registry,
+    shared: (key, bytes, ownerSlot) => arena.allocate(key, bytes, ownerSlot),
+    pluginMetrics: (id, plugin) => pluginMetrics.of(id, plugin),
+    log: threadLog(post, data.thread),
+    accessLog: (record) => access.add(record),
+    ticketKeys: Buffer.from(data.ticketKeys),
+  })
+  const agent = new ThreadAgent({
+    plane,
+    clock,
+    registry,
+    loadPlugins: (sources) => loadPlugins(sources, builtins),
+    post,
+  })
+  port.on('message', (message: ToThread) => {
+    if (message.type === 'stop') {
+      access.flush()
+      plane.destroy()
+      // What was posted before is delivered; what is still open ends with the thread.
+      setImmediate(() => process.exit(0))
+    } else agent.receive(message)
+  })
+  post({ type: 'online' })
+}
 
-const post = (message: FromThread): void => port.postMessage(message)
-const clock = systemClock
+if (!parentPort) throw new TypeError('data-thread is the entry of a worker thread')
 installResolver()
-const { builtins } = (await import(data.builtinsUrl)) as { builtins: readonly AnyPlugin[] }
-const registry = new CurrentRegistry(await loadPlugins([], builtins))
-const { DataPlane } = (await import(data.dataPlaneUrl)) as PlaneModule
-const arena = SharedArena.attach(data.arena, data.thread)
-const access = new AccessBatch(clock, post)
-const log = threadLog(post, data.thread)
-const pluginMetrics = PluginMetrics.attach(data.metrics, data.thread)
-
-const plane = new DataPlane({
-  thread: data.thread,
-  threads: data.threads,
-  clock,
-  random: Math.random,
-  table: SharedTable.attach(data.table),
-  metrics: ThreadMetrics.attach(data.metrics, data.thread),
-  registry,
-  shared: (key, bytes, ownerSlot) => arena.allocate(key, bytes, ownerSlot),
-  pluginMetrics: (id, plugin) => pluginMetrics.of(id, plugin),
-  log,
-  accessLog: (record) => access.add(record),
-  ticketKeys: Buffer.from(data.ticketKeys),
-})
-
-const agent = new ThreadAgent({
-  plane,
-  clock,
-  registry,
-  loadPlugins: (sources) => loadPlugins(sources, builtins),
-  post,
-})
-port.on('message', (message: ToThread) => {
-  if (message.type === 'stop') {
-    access.flush()
-    plane.destroy()
-    // What was posted before is delivered; what is still open ends with the thread.
-    setImmediate(() => process.exit(0))
-  } else agent.receive(message)
-})
-post({ type: 'online' })
+// A rejection is nobody's to catch: it ends the thread, and the main thread hears of it.
+void run(parentPort, workerData as ThreadData)

@@ -4,6 +4,7 @@
  * committed snapshot and binds beside the others.
  */
 import type { Clock, Log, Timer } from '../contracts/plugin.ts'
+import { MillraceError } from '../host/errors.ts'
 import type { FromThread, ThreadData } from './messages.ts'
 import { type LinkEvents, ThreadLink } from './thread-link.ts'
 
@@ -71,7 +72,7 @@ export class Supervisor {
 
   /**
    * Starts all threads; settles when each has loaded its plugins.
-   * @throws the error of the first thread that dies instead
+   * @throws MR_THREAD when one dies instead
    */
   async start(): Promise<void> {
     await Promise.all(
@@ -79,7 +80,10 @@ export class Supervisor {
         const link = this.#spawn(thread)
         const online = new Promise<void>((resolve) => seat.online.push(resolve))
         await Promise.race([online, link.exited])
-        if (!link.alive) throw new Error(seat.lastError ?? `data thread ${thread} ended while it started`)
+        if (!link.alive) {
+          const why = seat.lastError ?? 'it gave no reason'
+          throw new MillraceError('MR_THREAD', `data thread ${thread} ended while it started: ${why}`)
+        }
       }),
     )
     this.#started = true
