@@ -24,6 +24,8 @@ export class RawClient {
   /** `reset` wins over `fin`. */
   ending: Ending = 'open'
   closed = false
+  /** Resolves when the socket is closed, however. */
+  readonly whenClosed: Promise<void>
   private pieces: Buffer[] = []
   private taken = 0
 
@@ -43,8 +45,11 @@ export class RawClient {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNRESET' || error.code === 'EPIPE') this.ending = 'reset'
     })
-    socket.on('close', () => {
-      this.closed = true
+    this.whenClosed = new Promise((resolve) => {
+      socket.on('close', () => {
+        this.closed = true
+        resolve()
+      })
     })
   }
 
