@@ -10,7 +10,10 @@ export interface Override {
 }
 
 const anyToken: Override = { verdict: 'either', reason: 'any token is a method' }
-const codings: Override = { verdict: 'refuse', reason: 'other codings than a single chunked are refused (501)' }
+const codings: Override = {
+  verdict: 'refuse',
+  reason: 'other codings than a single chunked are refused (501)',
+}
 
 /** Cases whose own verdict does not hold, each with its reason. A test checks that each of them exists. */
 export const overrides: Readonly<Record<string, Override>> = {
@@ -24,8 +27,14 @@ export const overrides: Readonly<Record<string, Override>> = {
   'rfc-compliant.yaml: Different Transfer-Encoding headers combined': codings,
   'rfc-compliant.yaml: Transfer-Encoding with a param: chunked;custom_param': codings,
   'rfc-compliant.yaml: Compliant URL': { verdict: 'refuse', reason: 'a fragment in a target is refused' },
-  'rfc-compliant.yaml: International in URI': { verdict: 'refuse', reason: 'raw bytes from 0x80 in targets are refused' },
-  'rfc-compliant.yaml: Empty URI': { verdict: 'refuse', reason: 'an empty target is in none of the four forms' },
+  'rfc-compliant.yaml: International in URI': {
+    verdict: 'refuse',
+    reason: 'raw bytes from 0x80 in targets are refused',
+  },
+  'rfc-compliant.yaml: Empty URI': {
+    verdict: 'refuse',
+    reason: 'an empty target is in none of the four forms',
+  },
 }
 
 const tiers: Readonly<Record<GuardianCase['tier'], Verdict>> = {

@@ -20,7 +20,9 @@ function answerWithId(backend: RawBackend): (connection: BackendConnection) => v
 
 /** Starts the LB server once for a file. */
 export async function startLanes(count: number): Promise<Lane[]> {
-  const backends = await Promise.all(Array.from({ length: count }, () => rawBackend({}, { cleanup: afterAll })))
+  const backends = await Promise.all(
+    Array.from({ length: count }, () => rawBackend({}, { cleanup: afterAll })),
+  )
   for (const backend of backends) {
     const answer = answerWithId(backend)
     backend.script = { onRequest: (_, connection) => answer(connection) }

@@ -64,7 +64,11 @@ export async function replay(lane: Lane, one: ReplayCase, cuts: readonly number[
   const settled = (): boolean => backend.open.every(({ reader }) => reader.idle)
   await until('no request is under way at the backend', settled)
   const requests = backend.requests.slice(firstRequest)
-  const problems = [...agreement(client, requests, firstRequest), ...strictness(lane), ...verdict(one, client, requests)]
+  const problems = [
+    ...agreement(client, requests, firstRequest),
+    ...strictness(lane),
+    ...verdict(one, client, requests),
+  ]
   return problems
 }
 

@@ -66,7 +66,8 @@ function judge(one: LlhttpCase, client: RawClient): string[] {
     problems.push(`became ${first.status}`)
   }
   // The good request behind it: answered by the good answer, or not at all where the client had to be aborted.
-  if (second === undefined ? !aborted : fieldValue(second, 'x-id') !== 'fresh') problems.push('the next answer is wrong')
+  if (second === undefined ? !aborted : fieldValue(second, 'x-id') !== 'fresh')
+    problems.push('the next answer is wrong')
   if (more.length > 0) problems.push('more answers than requests')
   return problems
 }

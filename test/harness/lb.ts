@@ -83,7 +83,9 @@ export async function startLb(config: ConfigInput | string, options: LbOptions =
     },
     async metric(name, labels = '') {
       const text = await (await fetch(`http://127.0.0.1:${server.admin?.port}/metrics`)).text()
-      const lines = text.split('\n').filter((line) => /^\w+/.exec(line)?.[0] === name && line.includes(labels))
+      const lines = text
+        .split('\n')
+        .filter((line) => /^\w+/.exec(line)?.[0] === name && line.includes(labels))
       return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
     },
   }
@@ -93,10 +95,13 @@ export async function startLb(config: ConfigInput | string, options: LbOptions =
  * One LB server for all tests of a file, each of which gives it a config of its own: a reload takes milliseconds where a
  * start takes a second. Call it at the top of the file. `plugins`, `node` and `admin` must stay the same.
  */
-export function reusedLb(options: { readonly directory?: string } = {}): (config: ConfigInput) => Promise<Lb> {
+export function reusedLb(
+  options: { readonly directory?: string } = {},
+): (config: ConfigInput) => Promise<Lb> {
   let lb: Lb | undefined
+  afterAll(() => lb?.server.close())
   return async (config) => {
-    if (lb === undefined) lb = await startLb(config, { ...options, cleanup: afterAll })
+    if (lb === undefined) lb = await startLb(config, { ...options, cleanup: () => {} })
     else await lb.apply(config)
     lb.log.length = 0
     return lb

@@ -4,7 +4,6 @@ import { response } from '../harness/raw-backend.ts'
 import { type RawClient, request } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
 
-
 /** Writes until the peer closes or `total` bytes are written; a real uploader that reads only afterwards. */
 async function upload(client: RawClient, total: number): Promise<number> {
   const piece = Buffer.alloc(16_384, 'u')

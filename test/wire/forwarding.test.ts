@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { fixture } from '../harness/fixture.ts'
-import { simpleConfig, startLb } from '../harness/lb.ts'
+import { reusedLb, simpleConfig } from '../harness/lb.ts'
 import { fieldValue, fieldValues, type RawRequest } from '../harness/message-reader.ts'
 import { rawBackend } from '../harness/raw-backend.ts'
 import { rawClient, request } from '../harness/raw-client.ts'
+
+const serve = reusedLb()
 
 const claims = [
   'X-Forwarded-For: 6.6.6.6',
@@ -66,7 +68,7 @@ describe('from a trusted proxy', () => {
 
 test('trust is by address: another peer of the same listener is not trusted', async () => {
   const backend = await rawBackend()
-  const lb = await startLb(simpleConfig([backend], { trustedProxies: ['127.0.0.2/32'] }))
+  const lb = await serve(simpleConfig([backend], { trustedProxies: ['127.0.0.2/32'] }))
   for (const [from, expected] of [
     ['127.0.0.1', '127.0.0.1'],
     ['127.0.0.2', '6.6.6.6, 127.0.0.2'],
@@ -79,7 +81,7 @@ test('trust is by address: another peer of the same listener is not trusted', as
 
 test('an IPv6 client is named by its address', async () => {
   const backend = await rawBackend()
-  const lb = await startLb(simpleConfig([backend], { listener: { address: '[::1]:0' } }))
+  const lb = await serve(simpleConfig([backend], { listener: { address: '[::1]:0' } }))
   const client = await rawClient(lb.port, { host: '::1' })
   await client.request(request({ fields: ['Forwarded: for=x'] }))
   const [seen] = backend.requests

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { fixture } from '../harness/fixture.ts'
-import { simpleConfig, startLb } from '../harness/lb.ts'
+import { reusedLb, simpleConfig } from '../harness/lb.ts'
 import { fieldValue, fieldValues } from '../harness/message-reader.ts'
 import { rawBackend, response } from '../harness/raw-backend.ts'
 import { rawClient, request } from '../harness/raw-client.ts'
+
+const serve = reusedLb()
 
 const proxy = fixture()
 
@@ -146,7 +148,7 @@ test('routes are matched on the bytes that are forwarded', async () => {
   const api = await rawBackend((_, connection) => connection.write(response({ body: 'api' })))
   const rest = await rawBackend((_, connection) => connection.write(response({ body: 'rest' })))
   const config = simpleConfig([rest])
-  const lb = await startLb({
+  const lb = await serve({
     ...config,
     routes: [{ match: { path: '/api' }, service: 'api' }, { service: 'app' }],
     services: { ...config.services, api: { backends: [api.url] } },
@@ -186,7 +188,7 @@ test('a route by host follows the host of an absolute target, not the field', as
   const shop = await rawBackend((_, connection) => connection.write(response({ body: 'shop' })))
   const rest = await rawBackend((_, connection) => connection.write(response({ body: 'rest' })))
   const config = simpleConfig([rest])
-  const lb = await startLb({
+  const lb = await serve({
     ...config,
     routes: [{ match: { host: 'shop.example' }, service: 'shop' }, { service: 'app' }],
     services: { ...config.services, shop: { backends: [shop.url] } },

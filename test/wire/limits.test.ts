@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { fixture } from '../harness/fixture.ts'
-import { simpleConfig, startLb } from '../harness/lb.ts'
+import { reusedLb, simpleConfig, startLb } from '../harness/lb.ts'
 import { fieldValue } from '../harness/message-reader.ts'
 import { type BackendConnection, rawBackend, response } from '../harness/raw-backend.ts'
 import { chunked, type RawClient, rawClient, request } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
+
+const serve = reusedLb()
 
 /** Writes a byte every few milliseconds until the peer ends the connection; returns how long that took. */
 async function dribble(client: RawClient, byte: string): Promise<number> {
@@ -179,7 +181,7 @@ describe('the queue of a service', () => {
     const connections = { max: 1, queue: 2, queueTimeout }
     const held: BackendConnection[] = []
     const backend = await rawBackend((_, connection) => held.push(connection))
-    const lb = await startLb(simpleConfig([backend], { service: { connections } }))
+    const lb = await serve(simpleConfig([backend], { service: { connections } }))
     const send = async (target: string): Promise<RawClient> => {
       const client = await rawClient(lb.port)
       client.write(request({ target }))

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { fixture } from '../harness/fixture.ts'
-import { simpleConfig, startLb } from '../harness/lb.ts'
+import { reusedLb, simpleConfig } from '../harness/lb.ts'
 import { fieldValue, type RawResponse } from '../harness/message-reader.ts'
 import { rawBackend } from '../harness/raw-backend.ts'
 import { rawClient, request } from '../harness/raw-client.ts'
+
+const serve = reusedLb()
 
 /** Every answer of our own: framed, short, with its code and the id of the request. */
 function expectOwn(answer: RawResponse, status: number, code: string): void {
@@ -21,7 +23,7 @@ describe('answers of our own', () => {
   test('no route: 404, and the connection goes on', async () => {
     const backend = await rawBackend()
     const routes = [{ match: { path: '/known' }, service: 'app' }]
-    const lb = await startLb(simpleConfig([backend], { routes }))
+    const lb = await serve(simpleConfig([backend], { routes }))
     const client = await rawClient(lb.port)
     expectOwn(await client.request(request({ target: '/unknown' })), 404, 'MR_NO_ROUTE')
     expect((await client.request(request({ target: '/known' }))).status).toBe(200)
@@ -30,7 +32,7 @@ describe('answers of our own', () => {
   test('no route to a request with a body: the body is read away, or the connection ends', async () => {
     const backend = await rawBackend()
     const routes = [{ match: { path: '/known' }, service: 'app' }]
-    const lb = await startLb(simpleConfig([backend], { routes }))
+    const lb = await serve(simpleConfig([backend], { routes }))
     const client = await rawClient(lb.port)
     const smuggled = request({ target: '/known?smuggled' })
     const first = request({ method: 'POST', target: '/unknown', body: smuggled })
@@ -42,14 +44,14 @@ describe('answers of our own', () => {
   })
 
   test('no backend: 503', async () => {
-    const lb = await startLb(simpleConfig([]))
+    const lb = await serve(simpleConfig([]))
     const client = await rawClient(lb.port)
     expectOwn(await client.request(request()), 503, 'MR_NO_BACKEND')
   })
 
   test('backends of weight 0 take nothing: 503', async () => {
     const backend = await rawBackend()
-    const lb = await startLb(simpleConfig([], { service: { backends: [{ url: backend.url, weight: 0 }] } }))
+    const lb = await serve(simpleConfig([], { service: { backends: [{ url: backend.url, weight: 0 }] } }))
     const client = await rawClient(lb.port)
     expectOwn(await client.request(request()), 503, 'MR_NO_BACKEND')
   })
@@ -57,14 +59,14 @@ describe('answers of our own', () => {
   test('connect failure: 502', async () => {
     const backend = await rawBackend()
     await backend.stop()
-    const lb = await startLb(simpleConfig(['http://127.0.0.1:1']))
+    const lb = await serve(simpleConfig(['http://127.0.0.1:1']))
     const client = await rawClient(lb.port)
     expectOwn(await client.request(request()), 502, 'MR_CONNECT')
     expectOwn(await client.request(request({ method: 'POST', body: 'x' })), 502, 'MR_CONNECT')
   })
 
   test('a malformed request: 400', async () => {
-    const lb = await startLb(simpleConfig([]))
+    const lb = await serve(simpleConfig([]))
     const client = await rawClient(lb.port)
     expectOwn(await client.request('GET / HTTP/1.1\r\nHost : a\r\n\r\n'), 400, 'MR_BAD_REQUEST')
   })

@@ -1,9 +1,11 @@
 import net from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type Lb, simpleConfig, startLb } from '../harness/lb.ts'
+import { type Lb, reusedLb, simpleConfig } from '../harness/lb.ts'
 import { type BackendConnection, type RawBackend, rawBackend, response } from '../harness/raw-backend.ts'
 import { rawClient, request } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
+
+const serve = reusedLb()
 
 /** A port on which nobody listens. */
 async function refusedUrl(): Promise<string> {
@@ -23,7 +25,7 @@ function starts(backend: RawBackend, method: string): number {
 }
 
 async function lbWith(backends: readonly (RawBackend | string)[], retries: object = {}): Promise<Lb> {
-  return startLb(simpleConfig(backends, { service: { algorithm: 'round-robin', retries } }))
+  return serve(simpleConfig(backends, { service: { algorithm: 'round-robin', retries } }))
 }
 
 describe('before a byte was written', () => {
@@ -261,7 +263,7 @@ test('a backend whose connections hang is left for another after the connect tim
   await until('the queue is full', () => fillers.filter((socket) => !socket.connecting).length >= 2)
   const good = await rawBackend()
   const timeouts = { connect: '200ms', firstByte: '2s' }
-  const lb = await startLb(
+  const lb = await serve(
     simpleConfig([`http://127.0.0.1:${port}`, good], { service: { timeouts, retries: { attempts: 0 } } }),
   )
   for (let i = 0; i < 2; i++) {

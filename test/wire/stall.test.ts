@@ -1,12 +1,13 @@
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { simpleConfig, startLb } from '../harness/lb.ts'
+import { reusedLb, simpleConfig } from '../harness/lb.ts'
 import { type BackendConnection, rawBackend, response } from '../harness/raw-backend.ts'
 import { rawClient, request } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
 
 const directory = fileURLToPath(new URL('.', import.meta.url))
 const plugins = ['./plugins/stall.ts']
+const serve = reusedLb({ directory })
 
 /** Twenty requests under way with a deadline of 500 ms, then the loop of the data thread stands still. */
 async function stallFor(stallMs: number, answerMs: number): Promise<number[]> {
@@ -16,7 +17,7 @@ async function stallFor(stallMs: number, answerMs: number): Promise<number[]> {
     else held.push(connection)
   })
   const service = { timeouts: { firstByte: '500ms' }, retries: { attempts: 0 }, filters: ['stall'] }
-  const lb = await startLb(simpleConfig([backend], { plugins, service }), { directory })
+  const lb = await serve(simpleConfig([backend], { plugins, service }))
   const clients = await Promise.all(Array.from({ length: 20 }, () => rawClient(lb.port)))
   for (const client of clients) client.write(request())
   const stalling = await rawClient(lb.port)
@@ -43,9 +44,7 @@ test('without a stall the deadline holds', async () => {
 test('a head that arrives while the loop stalls is not late', async () => {
   const backend = await rawBackend()
   const limits = { headTimeout: '500ms', keepAlive: '500ms' }
-  const lb = await startLb(simpleConfig([backend], { plugins, limits, service: { filters: ['stall'] } }), {
-    directory,
-  })
+  const lb = await serve(simpleConfig([backend], { plugins, limits, service: { filters: ['stall'] } }))
   const clients = await Promise.all(Array.from({ length: 10 }, () => rawClient(lb.port)))
   const [first, ...others] = clients
   for (const client of others) client.write('GET / HTTP/1.1\r\n')

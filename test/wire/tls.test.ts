@@ -3,11 +3,13 @@ import net from 'node:net'
 import type tls from 'node:tls'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createCertificateAuthority } from '../harness/certificates.ts'
-import { simpleConfig, startLb } from '../harness/lb.ts'
+import { reusedLb, simpleConfig, startLb } from '../harness/lb.ts'
 import { fieldValue } from '../harness/message-reader.ts'
 import { rawBackend, response } from '../harness/raw-backend.ts'
 import { type RawClient, rawClient, request } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
+
+const serve = reusedLb()
 
 const authority = createCertificateAuthority()
 afterAll(() => authority.dispose())
@@ -24,7 +26,7 @@ function subject(client: RawClient): string {
 describe('termination', () => {
   test('serves HTTP over TLS and says so to the backend', async () => {
     const backend = await rawBackend()
-    const lb = await startLb(simpleConfig([backend], { listener: { tls: pair(local) } }))
+    const lb = await serve(simpleConfig([backend], { listener: { tls: pair(local) } }))
     const client = await rawClient(lb.port, {
       tls: { ca, servername: 'localhost', ALPNProtocols: ['h2', 'http/1.1'] },
     })
@@ -36,7 +38,7 @@ describe('termination', () => {
 
   test('chooses the certificate by server name, else the first', async () => {
     const backend = await rawBackend()
-    const lb = await startLb(
+    const lb = await serve(
       simpleConfig([backend], { listener: { tls: { ...pair(local), certificates: [pair(shop)] } } }),
     )
     const names: Record<string, string> = {}
@@ -65,7 +67,7 @@ describe('termination', () => {
     const backend = await rawBackend()
     const config = (one: { cert: string; key: string }) =>
       simpleConfig([backend], { listener: { tls: pair(one) } })
-    const lb = await startLb(config(local))
+    const lb = await serve(config(local))
     const before = await rawClient(lb.port, { tls: { ca, servername: 'localhost' } })
     await before.request(request())
     await lb.apply(config(shop))
@@ -77,7 +79,7 @@ describe('termination', () => {
 
   test('refuses old protocol versions', async () => {
     const backend = await rawBackend()
-    const lb = await startLb(
+    const lb = await serve(
       simpleConfig([backend], { listener: { tls: { ...pair(local), minVersion: 'TLSv1.3' } } }),
     )
     await expect(
@@ -89,7 +91,7 @@ describe('termination', () => {
 
   test('ends a handshake that does not come to its end', async () => {
     const backend = await rawBackend()
-    const lb = await startLb(
+    const lb = await serve(
       simpleConfig([backend], { listener: { tls: pair(local) }, limits: { tlsHandshake: '300ms' } }),
     )
     const client = await rawClient(lb.port)
@@ -99,7 +101,7 @@ describe('termination', () => {
 
   test('ends a connection that speaks plain HTTP, and goes on', async () => {
     const backend = await rawBackend()
-    const lb = await startLb(simpleConfig([backend], { listener: { tls: pair(local) } }))
+    const lb = await serve(simpleConfig([backend], { listener: { tls: pair(local) } }))
     const plain = await rawClient(lb.port)
     plain.write(request())
     expect(await plain.ended()).not.toBe('open')
@@ -128,7 +130,7 @@ describe('termination', () => {
 
   test('a client that is gone in the handshake leaves nothing behind', async () => {
     const backend = await rawBackend()
-    const lb = await startLb(simpleConfig([backend], { listener: { tls: pair(local) } }))
+    const lb = await serve(simpleConfig([backend], { listener: { tls: pair(local) } }))
     for (let i = 0; i < 20; i++) {
       const socket = net.connect(lb.port, '127.0.0.1')
       onTestFinished(() => void socket.destroy())
@@ -142,7 +144,7 @@ describe('termination', () => {
 
   test('an answer cut short is not ended as if whole', async () => {
     const backend = await rawBackend((_, connection) => connection.write('HTTP/1.1 200 OK\r\n\r\npart of it'))
-    const lb = await startLb(simpleConfig([backend], { listener: { tls: pair(local) } }))
+    const lb = await serve(simpleConfig([backend], { listener: { tls: pair(local) } }))
     const client = await rawClient(lb.port, { tls: { ca, servername: 'localhost' } })
     client.write(request({ version: 'HTTP/1.0' }))
     await until('the client saw a part', () => client.text.includes('part of it'))
@@ -156,7 +158,7 @@ describe('to backends', () => {
 
   test('verifies the certificate', async () => {
     const backend = await rawBackend(undefined, secure)
-    const lb = await startLb(simpleConfig([backend]))
+    const lb = await serve(simpleConfig([backend]))
     const client = await rawClient(lb.port)
     const answer = await client.request(request())
     expect(answer.status).toBe(502)
@@ -166,7 +168,7 @@ describe('to backends', () => {
 
   test('trusts the CA of the service', async () => {
     const backend = await rawBackend(undefined, secure)
-    const lb = await startLb(simpleConfig([backend], { service: { tls: { ca } } }))
+    const lb = await serve(simpleConfig([backend], { service: { tls: { ca } } }))
     const client = await rawClient(lb.port)
     for (let i = 0; i < 3; i++) expect((await client.request(request())).status).toBe(200)
     expect(backend.connections).toHaveLength(1)
@@ -174,16 +176,14 @@ describe('to backends', () => {
 
   test('refuses a certificate for another name', async () => {
     const backend = await rawBackend(undefined, { tls: pair(shop) })
-    const lb = await startLb(simpleConfig([backend], { service: { tls: { ca } } }))
+    const lb = await serve(simpleConfig([backend], { service: { tls: { ca } } }))
     const client = await rawClient(lb.port)
     expect((await client.request(request())).status).toBe(502)
   })
 
   test('asks for and verifies the configured server name', async () => {
     const backend = await rawBackend(undefined, { tls: pair(shop) })
-    const lb = await startLb(
-      simpleConfig([backend], { service: { tls: { ca, serverName: 'shop.example' } } }),
-    )
+    const lb = await serve(simpleConfig([backend], { service: { tls: { ca, serverName: 'shop.example' } } }))
     const client = await rawClient(lb.port)
     expect((await client.request(request())).status).toBe(200)
     expect((backend.connections[0].socket as tls.TLSSocket).servername).toBe('shop.example')
@@ -191,7 +191,7 @@ describe('to backends', () => {
 
   test('verification can be turned off', async () => {
     const backend = await rawBackend(undefined, { tls: pair(shop) })
-    const lb = await startLb(simpleConfig([backend], { service: { tls: { verify: false } } }))
+    const lb = await serve(simpleConfig([backend], { service: { tls: { verify: false } } }))
     const client = await rawClient(lb.port)
     expect((await client.request(request())).status).toBe(200)
   })
@@ -201,7 +201,7 @@ describe('to backends', () => {
     const backend = await rawBackend(undefined, {
       tls: { ...pair(local), ca, requestCert: true, rejectUnauthorized: true },
     })
-    const lb = await startLb(simpleConfig([backend], { service: { tls: { ca, ...pair(own) } } }))
+    const lb = await serve(simpleConfig([backend], { service: { tls: { ca, ...pair(own) } } }))
     const client = await rawClient(lb.port)
     expect((await client.request(request())).status).toBe(200)
     expect((backend.connections[0].socket as tls.TLSSocket).getPeerCertificate().subject.CN).toBe('millrace')
@@ -212,7 +212,7 @@ describe('to backends', () => {
       if (connection.requests.length === 1) connection.write(response({ body: 'ok' }))
       else connection.end()
     }, secure)
-    const lb = await startLb(simpleConfig([backend], { service: { tls: { ca }, retries: { attempts: 0 } } }))
+    const lb = await serve(simpleConfig([backend], { service: { tls: { ca }, retries: { attempts: 0 } } }))
     const client = await rawClient(lb.port)
     await client.request(request())
     expect((await client.request(request())).status).toBe(200)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Lb, simpleConfig, startLb } from '../harness/lb.ts'
+import { type Lb, reusedLb, simpleConfig } from '../harness/lb.ts'
 import {
   type BackendConnection,
   type Handler,
@@ -9,6 +9,8 @@ import {
 } from '../harness/raw-backend.ts'
 import { type RawClient, rawClient, request } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
+
+const serve = reusedLb()
 
 interface Setting {
   readonly backend: RawBackend
@@ -20,7 +22,7 @@ interface Setting {
 async function start(handler: Handler, service: Record<string, unknown> = {}): Promise<Setting> {
   const backend = await rawBackend(handler)
   const connections = { max: 1, pipelining: 8, queueTimeout: '5s' }
-  const lb = await startLb(simpleConfig([backend], { service: { connections, ...service } }))
+  const lb = await serve(simpleConfig([backend], { service: { connections, ...service } }))
   return {
     backend,
     lb,
@@ -55,7 +57,7 @@ describe('pipelining to a backend', () => {
 
   test('is off by default', async () => {
     const backend = await rawBackend(() => {})
-    const lb = await startLb(
+    const lb = await serve(
       simpleConfig([backend], { service: { connections: { max: 2, queueTimeout: '200ms' } } }),
     )
     const clients = await Promise.all(Array.from({ length: 4 }, () => rawClient(lb.port)))
