@@ -35,6 +35,8 @@ export class MessageHead {
   state = 0
   scanned = 0
   mark = 0
+  /** The method is HEAD; known as soon as the method is. */
+  isHead = false
   /** Set when the head is refused. */
   error: ErrorCode | undefined = undefined
   reason = ''
@@ -57,6 +59,7 @@ export class MessageHead {
     this.state = 0
     this.scanned = 0
     this.mark = 0
+    this.isHead = false
     this.error = undefined
   }
 

@@ -111,6 +111,13 @@ export function parseHead(
         if (pos === stop) break
         if (bytes[pos] !== SP || pos === base) return refuse(head, 'MR_BAD_REQUEST', 'method is not a token')
         head.methodEnd = pos - base
+        // H E A D
+        head.isHead =
+          pos - base === 4 &&
+          bytes[base] === 72 &&
+          bytes[base + 1] === 69 &&
+          bytes[base + 2] === 65 &&
+          bytes[base + 3] === 68
         head.targetStart = ++pos - base
         now = state.target
         break

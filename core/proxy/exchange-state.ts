@@ -119,6 +119,8 @@ export abstract class ExchangeState extends Deadline {
   sentMs = 0
   firstByteMs = 0
   overheadMs = 0
+  /** The piece that is being delivered stands in memory that will not last. */
+  mustCopy = false
   /** Bytes before the piece that is being delivered, which the writer may overwrite. */
   room = 0
   /** First byte of a streamed answer handed to the client; 0 where head and end went out together. */
@@ -223,6 +225,7 @@ export abstract class ExchangeState extends Deadline {
     this.overheadMs = 0
     this.clientWriteMs = 0
     this.room = 0
+    this.mustCopy = false
     this.ownFiltered = false
     this.waitStartMs = 0
     this.bytesIn = 0

@@ -445,7 +445,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
     this.#life = life.tunnel
     this.#keepAlive = false
     this.#arm(waits.idle, tunnelIdleMs)
-    this.#writer.switching(exchange.responseHead!, exchange.upgrade)
+    this.#writer.switching(exchange, exchange.responseHead!)
     const rest = this.#rest
     this.#rest = undefined
     if (rest !== undefined) exchange.clientData(rest, 0, rest.length)
@@ -502,7 +502,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
     plane.metrics.requestDone(-1, status, 0, 3)
     plane.log.debug(`${code}: ${reason}`, { id, address: this.#peer })
     // Only a head that came whole says what was asked; a body behind the answer to HEAD would be read as another answer.
-    const isHead = head.text.startsWith('HEAD ')
+    const isHead = head.text === '' ? head.isHead : head.text.startsWith('HEAD ')
     plane.giveHead(head)
     const text = `${code}: ${errorTable[code].text}: ${reason}\nrequest id: ${id}\n`
     this.#socket.write(

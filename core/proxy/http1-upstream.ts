@@ -26,8 +26,8 @@ const life = { connecting: 0, idle: 1, busy: 2, tunnel: 3, closed: 4 } as const
 /** Where in an answer the next byte stands. */
 const reading = { head: 0, length: 1, chunked: 2, close: 3, end: 4 } as const
 
-/** Bodies up to this are copied into the string that their head is written with. */
-const joinBytes = 16 * 1024
+/** Pieces of a body up to this are copied into the string that their head is written with. */
+const joinBytes = 4 * 1024
 /** The backend's own idea of an idle time is cut by this, so that we close first. */
 const hintMarginMs = 1000
 
@@ -321,6 +321,7 @@ export class Http1Upstream
   #deliver(bytes: Buffer, start: number, end: number, last: boolean): void {
     const exchange = this.#turns[0]
     if (exchange === undefined) return
+    exchange.mustCopy = this.#connection.isShared(bytes)
     exchange.room = this.#connection.roomBefore(bytes, this.#headAt, start)
     this.#obey(exchange.upstreamData(bytes, start, end, last))
   }

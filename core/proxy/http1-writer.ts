@@ -8,8 +8,10 @@ import type { Exchange } from './exchange.ts'
 import { framing, responseHead, statusLine } from './response-head.ts'
 import { sent } from './stream.ts'
 
-/** Pieces up to this are copied into the outgoing string; larger ones are written from where they are. */
-const joinBytes = 16 * 1024
+/** Pieces up to this are copied into the outgoing string; larger ones are written from where they are, if they may stay. */
+const joinBytes = 4 * 1024
+/** More than this is not held back. */
+const outboxBytes = 32 * 1024
 
 export class Http1Writer {
   readonly #socket: Socket
@@ -28,9 +30,10 @@ export class Http1Writer {
   }
 
   /** 101 and what its fields say; Connection and Upgrade are ours to send on. */
-  switching(head: MessageHead, protocol: string): void {
+  switching(exchange: Exchange, head: MessageHead): void {
+    this.#exchange = exchange
     const fields = keptFields(head, 0, nominatedNames(head))
-    this.#outbox += `${statusLine(101)}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n${fields}\r\n`
+    this.#outbox += `${statusLine(101)}Connection: Upgrade\r\nUpgrade: ${exchange.upgrade}\r\n${fields}\r\n`
     this.#how = framing.close
     this.flush()
   }
@@ -55,10 +58,10 @@ export class Http1Writer {
     const length = end - start
     if (length === 0 || this.#how === framing.none) return sent.free
     const isChunked = this.#how === framing.chunked
-    if (length <= joinBytes) {
+    if (length <= joinBytes || this.#exchange?.mustCopy === true) {
       const text = bytes.toString('latin1', start, end)
       this.#outbox += isChunked ? `${length.toString(16)}\r\n${text}\r\n` : text
-      return this.#outbox.length > joinBytes * 2 ? this.flush() : sent.free
+      return this.#outbox.length > outboxBytes ? this.flush() : sent.free
     }
     const socket = this.#socket
     const piece = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
@@ -107,12 +110,12 @@ export class Http1Writer {
   /** Notes the time of the first write of a streamed answer. */
   #mark(): void {
     const exchange = this.#exchange
-    if (exchange === undefined) return
-    this.#exchange = undefined
+    if (exchange === undefined || exchange.clientWriteMs > 0) return
     exchange.clientWriteMs = exchange.plane.now()
   }
 
   discard(): void {
+    this.#exchange = undefined
     this.#outbox = ''
   }
 }

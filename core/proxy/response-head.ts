@@ -11,6 +11,8 @@ const noSkip: ReadonlySet<string> = new Set(['content-length'])
 const keepSkip: ReadonlySet<string> = new Set()
 /** RFC 9110 §7.6.3: names the version that was received. */
 const vias = ['Via: 1.0 millrace\r\n', 'Via: 1.1 millrace\r\n']
+/** Of `HTTP/1.1 200 `, up to the reason. */
+const statusLineBytes = 13
 const chunked = 'Transfer-Encoding: chunked\r\n'
 
 // HOT
@@ -33,7 +35,8 @@ export function responseHead(exchange: Exchange, how: number, connection: string
   if (fields?.changed === true) return startLine(exchange) + fields.lines(piped ? noSkip : keepSkip) + tail
   // RFC 9110 §8.6: no Content-Length in a 204.
   const drop = piped || exchange.status === 204 ? 1 << field.contentLength : 0
-  if (head.minor === 1 && !exchange.statusEdited) {
+  // A status line without the space behind its code is let pass, but not passed on (RFC 9112 §4).
+  if (head.minor === 1 && !exchange.statusEdited && head.targetStart === statusLineBytes) {
     if (head.fieldsStart === head.length - 2) return head.text.slice(0, head.fieldsStart) + tail
     return head.text.slice(0, head.fieldsStart) + keptFields(head, drop, exchange.responseNominated) + tail
   }

@@ -43,6 +43,8 @@ export class Connection {
   #paused = false
   /** Inside a read callback: only then may the buffer be exchanged, because the socket asks for the next one after it. */
   #inRead = false
+  /** The last read filled its buffer: more was waiting. */
+  #filled = false
   connected = false
   closed = false
 
@@ -68,6 +70,7 @@ export class Connection {
       buffer: (): Buffer => this.#nextBuffer(),
       callback: (length: number, bytes: Uint8Array): boolean => {
         this.#inRead = true
+        this.#filled = length === bytes.length
         this.#handler.onBytes(bytes as Buffer, length)
         this.#inRead = false
         return !this.#paused
@@ -111,7 +114,8 @@ export class Connection {
   /** HOT Chooses the buffer of the next read; called by the socket after each read. */
   #nextBuffer(): Buffer {
     if (this.streaming) {
-      if (this.#own === undefined) this.#own = this.#buffers.take()
+      if (this.#own === undefined) this.#own = this.#buffers.takeSmall()
+      else if (this.#filled && this.#own.length === ReadBuffers.smallBytes) this.#grow(this.#own)
       return this.#own
     }
     if (this.#own === undefined) return this.#buffers.shared
@@ -137,7 +141,21 @@ export class Connection {
 
   /** The bytes given last are still being written: the buffer is left to that write, and another one is read into. */
   hold(): void {
-    if (this.#inRead) this.#letGo()
+    if (!this.#inRead || this.#own === undefined) return
+    this.#buffers.forget(this.#own)
+    this.#letGo()
+  }
+
+  #grow(small: Buffer): void {
+    const large = this.#buffers.takeLarge()
+    if (large === undefined) return
+    this.#buffers.give(small)
+    this.#own = large
+  }
+
+  /** HOT True when the bytes given to `onBytes` will be overwritten by another connection. */
+  isShared(bytes: Buffer): boolean {
+    return bytes === this.#buffers.shared
   }
 
   #letGo(): void {
