@@ -110,3 +110,19 @@ test('a reload under load loses no request and keeps upstream connections', asyn
   expect(load.failures).toEqual([])
   expect(backend.connections.length).toBeLessThanOrEqual(8)
 })
+
+test('an exchange in flight ends on the config it began with, though its service is gone', async () => {
+  const held: BackendConnection[] = []
+  const old = await rawBackend((_, connection) => held.push(connection))
+  const next = await rawBackend()
+  const lb = await startLb(simpleConfig([old]))
+  const client = await rawClient(lb.port)
+  client.write(request({ target: '/old' }))
+  await until('the request is at the backend', () => held.length === 1)
+  const config = simpleConfig([])
+  await lb.apply({ ...config, routes: [{ service: 'other' }], services: { other: { backends: [next.url] } } })
+  held[0].write(response({ body: 'from the old one' }))
+  expect((await client.response()).body.toString()).toBe('from the old one')
+  expect((await client.request(request({ target: '/new' }))).body.toString()).toBe('ok')
+  await until('the old connection is closed', () => old.open.length === 0)
+})

@@ -316,6 +316,66 @@ describe('bodies', () => {
   })
 })
 
+describe('bodies that do not go straight through', () => {
+  test('cut short by the backend: the client is aborted, the transform is not given an end', async () => {
+    backends[0].respond((_, connection) =>
+      connection.end('HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nsome'),
+    )
+    const client = await rawClient(lb.port)
+    client.write(request({ target: '/rot13' }))
+    expect(await client.ended()).not.toBe('open')
+    expect(client.responses).toEqual([])
+    expect(client.text).not.toContain('!')
+  })
+
+  test('cut short by the client: the backend never sees an end', async () => {
+    const client = await rawClient(lb.port)
+    client.write(request({ method: 'POST', target: '/rot13', fields: ['Content-Length: 50'], body: 'some' }))
+    await until('the head is at the backend', () => backends[0].connections[0]?.reader.current)
+    client.abort()
+    await until('the backend connection is closed', () => backends[0].open.length === 0)
+    expect(backends[0].requests).toEqual([])
+  })
+
+  test('are never turned twice when a kept-alive connection is closed under them', async () => {
+    backends[0].respond((_, connection) => {
+      if (connection.requests.length === 1) connection.write(response({ status: 204 }))
+      else connection.end()
+    })
+    const client = await rawClient(lb.port)
+    await client.request(request({ target: '/rot13' }))
+    const answer = await client.request(request({ method: 'PUT', target: '/rot13/again', body: 'hello' }))
+    expect([204, 502]).toContain(answer.status)
+    const bodies = backends[0].requests
+      .filter(({ method }) => method === 'PUT')
+      .map(({ body }) => body.toString())
+    expect(new Set(bodies)).toEqual(new Set(['uryyb!']))
+  })
+
+  test('that wait for a 100 are given one when a filter reads them', async () => {
+    const client = await rawClient(lb.port)
+    const fields = ['Expect: 100-continue', 'Content-Length: 5', 'X-Do: outer:read-body']
+    client.write(request({ method: 'POST', fields }))
+    await until('the client is told to go on', () => client.text.startsWith('HTTP/1.1 100'))
+    client.write('hello')
+    expect((await client.response()).status).toBe(200)
+    expect(backends.flatMap(({ requests }) => requests)[0].body.toString()).toBe('hello')
+  })
+
+  test('that wait for a 100 are refused by a filter without one', async () => {
+    const client = await rawClient(lb.port)
+    const fields = ['Expect: 100-continue', 'Content-Length: 5', 'X-Do: outer:respond']
+    const answer = await client.request(request({ method: 'POST', fields }))
+    expect(answer.status).toBe(403)
+    expect(answer.informational).toEqual([])
+    // Whether the body follows is unknown: what comes next must not be read as a request.
+    client.write(request({ target: '/as-body' }))
+    client.end()
+    await client.ended()
+    expect(seen()).toEqual([])
+  })
+})
+
 describe('faults', () => {
   test.each(['throw', 'reject'])('%s in onRequest: 500, and the log names plugin and hook', async (what) => {
     const [final] = await ask({ fields: [`X-Do: outer:${what}`] })
@@ -358,5 +418,12 @@ describe('faults', () => {
     client.abort()
     await until('the exchange is done', () => hooks().some((line) => line.startsWith('outer onDone')))
     expect(seen()).toEqual([])
+  })
+
+  test('services that send to each other for ever are cut off', async () => {
+    const [final] = await ask({ fields: ['X-Do: *:ping-pong'] })
+    expect(final.status).toBe(500)
+    expect(seen()).toEqual([])
+    expect((await ask({}))[0].status).toBe(200)
   })
 })

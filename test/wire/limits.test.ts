@@ -78,6 +78,26 @@ describe('sizes', () => {
   })
 })
 
+describe('sizes by default', () => {
+  const proxy = fixture()
+
+  test.each([
+    ['a head of 16 KiB', (size: number) => request({ fields: [`X: ${'x'.repeat(size)}`] }), 16_384, 431],
+    ['a target of 8 KiB', (size: number) => request({ target: `/${'a'.repeat(size)}` }), 8_192, 414],
+    ['100 fields', (size: number) => request({ fields: Array(size).fill('X: 1') }), 100, 431],
+  ] as const)('%s passes, one more does not', async (_, make, limit, status) => {
+    const least = limit === 16_384 ? request({ fields: ['X: '] }).length : 1
+    const client = await proxy.connect()
+    expect((await client.request(make(limit - least))).status).toBe(200)
+    expect((await client.request(make(limit - least + 1))).status).toBe(status)
+  })
+
+  test('a body has no limit', async () => {
+    const client = await proxy.connect()
+    expect((await client.request(request({ method: 'POST', body: 'b'.repeat(5_000_000) }))).status).toBe(200)
+  })
+})
+
 describe('deadlines of the client', () => {
   const proxy = fixture({
     limits: {

@@ -83,3 +83,18 @@ describe('request ids', () => {
     expect(fieldValue(answer, 'x-request-id') ?? seen).toBe(seen)
   })
 })
+
+describe('trace contexts', () => {
+  const proxy = fixture()
+
+  test('are passed on untouched, or made', async () => {
+    const client = await proxy.connect()
+    const given = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    await client.request(request({ fields: [`traceparent: ${given}`, 'tracestate: a=1'] }))
+    await client.request(request())
+    const [passed, made] = proxy.backend.requests
+    expect(fieldValue(passed, 'traceparent')).toBe(given)
+    expect(fieldValue(passed, 'tracestate')).toBe('a=1')
+    expect(fieldValue(made, 'traceparent')).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/)
+  })
+})

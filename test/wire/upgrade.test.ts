@@ -126,7 +126,33 @@ describe('an upgrade to an allowed protocol', () => {
   })
 })
 
+describe('a request with a body that asks for an upgrade', () => {
+  test('sends its body first, then becomes a tunnel', async () => {
+    proxy.backend.script = {
+      onRequest: (_, connection) => {
+        connection.reader.takeRaw()
+        connection.write(switching('websocket'))
+      },
+    }
+    const client = await proxy.connect()
+    const fields = ['Connection: Upgrade', 'Upgrade: websocket']
+    client.write(`${request({ method: 'POST', fields, body: 'hello' })}early`)
+    await until('the client saw the 101', () => client.reader.messages.length === 1)
+    const [connection] = proxy.backend.connections
+    expect(connection.requests[0].body.toString()).toBe('hello')
+    await until('the early bytes followed', () => connection.reader.raw.toString() === 'early')
+  })
+})
+
 describe('a refused upgrade', () => {
+  test('leaves what was sent behind it to be the next request', async () => {
+    proxy.backend.respond(({ target }, connection) => connection.write(response({ body: target })))
+    const client = await proxy.connect()
+    client.write(handshake + request({ target: '/next' }))
+    expect((await client.response()).body.toString()).toBe('/')
+    expect((await client.response()).body.toString()).toBe('/next')
+  })
+
   test('is an ordinary answer, and both connections go on', async () => {
     proxy.backend.respond((_, connection) => connection.write(response({ status: 403, body: 'no' })))
     const client = await proxy.connect()

@@ -16,6 +16,7 @@ const steps: Record<string, Step> = {
   },
   prefer: (exchange) => exchange.prefer(exchange.request.headers.get('x-prefer') ?? ''),
   'send-to': (exchange) => exchange.sendTo(exchange.request.headers.get('x-service') ?? ''),
+  'ping-pong': (exchange) => exchange.sendTo(exchange.service === 'app' ? 'other' : 'app'),
   mirror: (exchange) => exchange.mirror('shadow'),
   throw: () => {
     throw new Error('thrown on purpose')
@@ -63,7 +64,7 @@ export default definePlugin({
         exchange.state = `${name}-state`
         const wanted = exchange.request.headers.get('x-do') ?? ''
         const [who, what] = wanted.includes(':') ? wanted.split(':') : [name, wanted]
-        if (who === name) await steps[what]?.(exchange)
+        if (who === name || who === '*') await steps[what]?.(exchange)
       },
       onAttempt(exchange) {
         say('onAttempt', exchange)
