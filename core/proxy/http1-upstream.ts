@@ -12,6 +12,7 @@ import { isBodyless, readFraming } from '../http1/framing.ts'
 import { MessageHead } from '../http1/head.ts'
 import { headResult, parseHead } from '../http1/parse.ts'
 import { hasToken } from '../http1/serialize.ts'
+import { ReadBuffers } from '../upstream/buffers.ts'
 import { Connection, type ConnectionHandler, type Endpoint } from '../upstream/connection.ts'
 import type { PoolConnection } from '../upstream/pool.ts'
 import { Deadline } from './deadlines.ts'
@@ -385,7 +386,7 @@ export class Http1Upstream
       this.#reading = reading.close
       this.#reusable = false
     }
-    this.#largeAnswer = false
+    this.#largeAnswer = length > ReadBuffers.sharedBytes - head.length
     if (exchange === undefined) {
       this.#plane.giveHead(head)
       return true

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { createCertificateAuthority } from '../harness/certificates.ts'
 import { fixture } from '../harness/fixture.ts'
-import { response } from '../harness/raw-backend.ts'
-import { type RawClient, request } from '../harness/raw-client.ts'
+import { simpleConfig, startLb } from '../harness/lb.ts'
+import { rawBackend, response } from '../harness/raw-backend.ts'
+import { type RawClient, rawClient, request } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
 
 /** Writes until the peer closes or `total` bytes are written; a real uploader that reads only afterwards. */
@@ -101,6 +103,21 @@ describe('after an early answer of our own', () => {
     )
     expect(performance.now() - from).toBeLessThan(5_000)
   })
+})
+
+test('under TLS a client that sends nothing more is let go after two seconds too', async () => {
+  using authority = createCertificateAuthority()
+  const { cert, key } = authority.server(['localhost'])
+  const backend = await rawBackend()
+  const lb = await startLb(
+    simpleConfig([backend], { limits: { body: '64KiB' }, listener: { tls: { cert, key } } }),
+  )
+  const client = await rawClient(lb.port, { tls: { ca: authority.ca, servername: 'localhost' } })
+  client.write(request({ method: 'POST', fields: ['Content-Length: 100000000'] }))
+  expect((await client.response()).status).toBe(413)
+  const from = performance.now()
+  await until('the socket is closed', () => client.closed || client.ending === 'reset' || writeFails(client))
+  expect(performance.now() - from).toBeLessThan(5_000)
 })
 
 /** Writing to a connection that the proxy has destroyed is answered with RST. */

@@ -411,9 +411,12 @@ describe('faults', () => {
     expect(seen()).toEqual([])
   })
 
-  test('a client that leaves while a hook runs fires its signal', async () => {
+  test.each([
+    undefined,
+    'hello',
+  ])('a client that leaves while a hook runs fires its signal (body: %s)', async (body) => {
     const client = await rawClient(lb.port)
-    client.write(request({ fields: ['X-Do: outer:hang'] }))
+    client.write(request({ method: 'PUT', fields: ['X-Do: outer:hang'], body }))
     await until('the hook runs', () => hooks().includes('outer onRequest'))
     client.abort()
     await until('the exchange is done', () => hooks().some((line) => line.startsWith('outer onDone')))

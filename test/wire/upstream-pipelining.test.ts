@@ -252,6 +252,25 @@ describe('when something goes wrong on the line', () => {
     expect((await clients[2].response()).body.toString()).toBe('/3')
   })
 
+  test('a client that leaves in the middle of the line costs the others no replay', async () => {
+    const { backend, send } = await start(() => {})
+    const clients = [await send('/1')]
+    await until('the first is there', () => backend.requests.length === 1)
+    clients.push(await send('/2'), await send('/3'))
+    await until('all are there', () => backend.requests.length === 3)
+    const order = backend.requests.map(({ target }) => target)
+    clients[order.indexOf('/2')].abort()
+    const [connection] = backend.connections
+    // A backend that takes its time: 200 ms for each.
+    const from = performance.now()
+    for (const [i, target] of order.entries()) {
+      await until('it is time for the next answer', () => performance.now() - from > (i + 1) * 200)
+      connection.write(echo({ target }))
+    }
+    expect((await clients[2].response()).body.toString()).toBe('/3')
+    expect(backend.requests.map(({ target }) => target)).toEqual(order)
+  })
+
   test('an unasked answer reaches nobody', async () => {
     const { backend, send } = await start((seen, connection) => connection.write(echo(seen)))
     await (await send('/1')).response()
