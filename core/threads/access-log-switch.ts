@@ -42,9 +42,16 @@ export class AccessLogSwitch {
     for (const record of records) this.#open?.write(record)
   }
 
-  /** After a log rotation has moved the file away. */
+  /** After a log rotation has moved the file away. A path that cannot be opened now is logged; the old file stays in use. */
   reopen(): void {
-    this.#open?.reopen()
+    try {
+      this.#open?.reopen()
+    } catch (error) {
+      this.#log.error('access log: cannot be reopened and goes on in the old file', {
+        path: this.#open?.path,
+        error: error instanceof Error ? error.message : String(error),
+      })
+    }
   }
 
   async close(): Promise<void> {

@@ -64,6 +64,7 @@ export class Applier {
   #served: Target | undefined
   /** What `#served` was made from. */
   #source: Change | undefined
+  #stopped = false
 
   constructor(deps: ApplierDeps) {
     this.#deps = deps
@@ -92,6 +93,15 @@ export class Applier {
       })
   }
 
+  /**
+   * The process leaves: from now on changes are refused and successors get nothing, for either would listen again.
+   * Settles when the change under way has ended.
+   */
+  stop(): Promise<void> {
+    this.#stopped = true
+    return this.#queue.join(async () => {})
+  }
+
   /** Frees the numbers that no thread uses any more. */
   release(): void {
     const links = this.#deps.supervisor.online()
@@ -99,6 +109,10 @@ export class Applier {
   }
 
   async #apply(source: Change): Promise<ApplyResult> {
+    if (this.#stopped) {
+      const message = 'the process is draining and takes no other config'
+      return this.#result('refused', [{ code: 'MR_THREAD', message }])
+    }
     if (this.#source && sameChange(this.#source, source)) return this.#result('unchanged')
     try {
       const first = await this.#attempt(source)
@@ -175,7 +189,7 @@ export class Applier {
 
   async #join(link: ThreadLink): Promise<void> {
     const target = this.#served
-    if (!target || !link.alive || link.revision === target.snapshot.revision) return
+    if (this.#stopped || !target || !link.alive || link.revision === target.snapshot.revision) return
     const { log, supervisor } = this.#deps
     if (link.thread === 0) {
       for (const listener of target.snapshot.listeners) {

@@ -235,9 +235,10 @@ export class LbServer {
       startDrain: () => {
         for (const link of this.#supervisor.online()) link.send({ type: 'drain' })
       },
-      closeListeners: () => {
-        // From here on a thread that dies is not missed.
+      closeListeners: async () => {
+        // From here on a thread that dies is not missed, and nothing opens a listener again.
         this.#supervisor.stopReplacing()
+        await this.#applier.stop()
         this.#threadDrain = new ThreadDrain(this.#supervisor.online())
         return this.#threadDrain.closeListeners()
       },

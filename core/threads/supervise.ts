@@ -75,17 +75,20 @@ export class Supervisor {
    * @throws MR_THREAD when one dies instead
    */
   async start(): Promise<void> {
-    await Promise.all(
+    const links = await Promise.all(
       this.#seats.map(async (seat, thread) => {
         const link = this.#spawn(thread)
         const online = new Promise<void>((resolve) => seat.online.push(resolve))
         await Promise.race([online, link.exited])
-        if (!link.alive) {
-          const why = seat.lastError ?? 'it gave no reason'
-          throw new MillraceError('MR_THREAD', `data thread ${thread} ended while it started: ${why}`)
-        }
+        return link
       }),
     )
+    // Also one that was online and died while another started: nobody would replace it.
+    for (const { alive, thread } of links) {
+      if (alive) continue
+      const why = this.#seats[thread].lastError ?? 'it gave no reason'
+      throw new MillraceError('MR_THREAD', `data thread ${thread} ended while it started: ${why}`)
+    }
     this.#started = true
   }
 
@@ -192,7 +195,8 @@ export class Supervisor {
   #online(link: ThreadLink): void {
     const seat = this.#seats[link.thread]
     for (const resolve of seat.online.splice(0)) resolve()
-    if (this.#started) this.#deps.joined(link)
+    // Who comes while the process leaves is too late: it would listen again.
+    if (this.#started && !this.#stopping) this.#deps.joined(link)
   }
 
   #failed(link: ThreadLink, error: unknown): void {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { startLbServer } from '../../core/threads/lb-server.ts'
 import { until } from '../harness/until.ts'
-import { configOf, pool } from './fixtures/configs.ts'
+import { configOf, oneListener, pool } from './fixtures/configs.ts'
 import { Client, clientOfEach, refused, start, testLog } from './fixtures/server.ts'
 
 describe('start', () => {
@@ -227,6 +227,26 @@ describe('drain', () => {
     await first.ask('end')
     expect(await drained).toBe(true)
     await first.closed
+  })
+
+  test('nothing listens again once the listeners have closed: not for a new config, not in a new thread', async () => {
+    const started = await start({ threads: 2, drain: { delay: '0s', timeout: '20s' } })
+    const [first] = await clientOfEach(started, 2)
+    await first.ask('begin')
+    await started.server.killThread(1)
+    const drained = started.server.drain()
+    await refused(started.port)
+    const listeners = { ...oneListener, other: { address: '127.0.0.1:0' } }
+    const result = await started.server.apply(await configOf({ listeners }))
+    expect(result).toMatchObject({
+      status: 'refused',
+      revision: 1,
+      problems: [{ message: expect.stringContaining('draining') }],
+    })
+    expect(started.server.listeners).toHaveLength(1)
+    await refused(started.port)
+    await first.ask('end')
+    expect(await drained).toBe(true)
   })
 
   test('cuts off at the timeout', async () => {
