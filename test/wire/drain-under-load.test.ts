@@ -126,3 +126,22 @@ test('an exchange in flight ends on the config it began with, though its service
   expect((await client.request(request({ target: '/new' }))).body.toString()).toBe('ok')
   await until('the old connection is closed', () => old.open.length === 0)
 })
+
+test('a listener that a reload takes away accepts no more, and loses nothing', async () => {
+  const held: BackendConnection[] = []
+  const backend = await rawBackend((_, connection) => held.push(connection))
+  const config = simpleConfig([backend])
+  const address = '127.0.0.1:0'
+  const lb = await startLb({ ...config, listeners: { web: { address }, extra: { address } } })
+  const port = lb.portOf('extra')
+  const busy = await rawClient(port)
+  busy.write(request())
+  const idle = await rawClient(port)
+  await until('the request is at the backend', () => held.length === 1)
+  await lb.apply({ ...config, listeners: { web: { address } } })
+  expect(await idle.ended()).not.toBe('open')
+  await expect(rawClient(port)).rejects.toThrow()
+  held[0].write(response({ body: 'ok' }))
+  expect((await busy.response()).body.toString()).toBe('ok')
+  expect(await busy.ended()).toBe('fin')
+})

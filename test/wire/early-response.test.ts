@@ -46,6 +46,18 @@ describe('a response that comes while the request is still being sent', () => {
     expect(proxy.backend.connections).toHaveLength(2)
   })
 
+  test('reaches the client although the backend closes its side at once', async () => {
+    proxy.backend.script = {
+      onHead: (_, connection) => connection.end(response({ status: 413, body: 'too much' })),
+    }
+    for (let i = 0; i < 10; i++) {
+      const client = await proxy.connect()
+      client.write(request({ method: 'POST', fields: ['Content-Length: 100000000'] }))
+      await upload(client, 200_000)
+      expect((await client.response()).status).toBe(413)
+    }
+  })
+
   test('reaches a client that goes on uploading', async () => {
     proxy.backend.script = {
       onHead: (_, connection) => connection.write(response({ status: 413, body: 'too much' })),

@@ -180,6 +180,46 @@ describe('bodies and the buffer', () => {
   })
 })
 
+describe('a backend that goes away while the body is being sent', () => {
+  test('an idempotent request goes on elsewhere, with what was sent before', async () => {
+    let broken = 0
+    const breaks = (connection: BackendConnection): void => {
+      broken++
+      connection.abort()
+    }
+    const backends = await Promise.all([rawBackend({}), rawBackend({})])
+    for (const backend of backends) {
+      backend.script = {
+        onHead: (_, connection) => broken === 0 && connection.socket.once('data', () => breaks(connection)),
+        onRequest: (_, connection) => ok(connection),
+      }
+    }
+    const lb = await lbWith(backends, { attempts: 1 })
+    const client = await rawClient(lb.port)
+    client.write(request({ method: 'PUT', fields: ['Content-Length: 8'] }))
+    const arrived = (): boolean =>
+      backends.some(({ connections }) => connections[0]?.reader.current !== undefined)
+    await until('the head is at a backend', arrived)
+    client.write('half')
+    await until('that backend is gone', () => broken === 1)
+    client.write('rest')
+    expect((await client.response()).status).toBe(200)
+    expect(backends.flatMap(({ requests }) => requests).map(({ body }) => body.toString())).toEqual([
+      'halfrest',
+    ])
+  })
+
+  test('a POST is answered with 502 although it is still being sent', async () => {
+    const bad = await rawBackend({ onHead: (_, connection) => connection.abort() })
+    const lb = await lbWith([bad], { attempts: 3 })
+    const client = await rawClient(lb.port)
+    client.write(request({ method: 'POST', fields: ['Content-Length: 1000000'] }))
+    client.write('x'.repeat(100_000))
+    expect((await client.response()).status).toBe(502)
+    expect(starts(bad, 'POST')).toBe(1)
+  })
+})
+
 describe('retries.on', () => {
   const unavailable = (_: unknown, connection: BackendConnection): void =>
     connection.write(response({ status: 503, body: 'busy' }))

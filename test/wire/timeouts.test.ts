@@ -104,3 +104,30 @@ describe('the whole exchange', () => {
     await until('the backend connection is closed', () => proxy.backend.open.length === 0)
   })
 })
+
+describe('the whole exchange, in the queue', () => {
+  const proxy = fixture({
+    service: { timeouts: { request: '400ms' }, connections: { max: 1, queueTimeout: '10s' }, retries },
+  })
+
+  test('a request that waits for a connection does not wait longer than it may take', async () => {
+    proxy.backend.script = {
+      onHead: (_, connection) => {
+        connection.reader.takeRaw()
+        connection.write(
+          'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
+        )
+      },
+    }
+    // A tunnel has no deadline: it keeps the only connection for as long as the test wants.
+    const tunnel = await proxy.connect()
+    tunnel.write(request({ fields: ['Connection: upgrade', 'Upgrade: websocket'] }))
+    await until('the tunnel stands', () => tunnel.reader.messages.length === 1)
+    const second = await proxy.connect()
+    const from = performance.now()
+    const answer = await second.request(request())
+    expect(answer.status).toBe(504)
+    expect(answer.body.toString()).toContain('MR_DEADLINE')
+    expect(performance.now() - from).toBeLessThan(3_000)
+  })
+})

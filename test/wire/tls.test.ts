@@ -207,6 +207,21 @@ describe('to backends', () => {
     expect((backend.connections[0].socket as tls.TLSSocket).getPeerCertificate().subject.CN).toBe('millrace')
   })
 
+  test('a handshake that never ends falls under the connect timeout', async () => {
+    const silent = net.createServer(() => {}).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    onTestFinished(() => void silent.close())
+    const { port } = silent.address() as net.AddressInfo
+    const timeouts = { connect: '300ms' }
+    const lb = await serve(
+      simpleConfig([`https://127.0.0.1:${port}`], { service: { timeouts, tls: { ca } } }),
+    )
+    const client = await rawClient(lb.port)
+    const answer = await client.request(request())
+    expect(answer.status).toBe(504)
+    expect(answer.body.toString()).toContain('MR_CONNECT_TIMEOUT')
+  })
+
   test('replays a request whose kept-alive connection was closed', async () => {
     const backend = await rawBackend((_, connection) => {
       if (connection.requests.length === 1) connection.write(response({ body: 'ok' }))
