@@ -17,8 +17,7 @@ function parseLength(value: string): number {
 
 /** True when a known field occurs more than once. */
 export function isRepeated(head: MessageHead, id: number): boolean {
-  for (let i = head.first[id] + 1; i < head.count; i++) if (head.ids[i] === id) return true
-  return false
+  return (head.repeated & (1 << id)) !== 0
 }
 
 function refuse(head: MessageHead, error: ErrorCode, reason: string): false {

@@ -23,6 +23,8 @@ export class MessageHead {
   count = 0
   /** Bit `1 << id` for each known field that is present. */
   seen = 0
+  /** Bit for each known field that is present more than once. */
+  repeated = 0
   /** Index of the first field of each known id, valid where its bit is in `seen`. */
   readonly first = new Int16Array(fieldCount)
   /** Known id of each field. */
@@ -52,6 +54,7 @@ export class MessageHead {
     this.length = 0
     this.count = 0
     this.seen = 0
+    this.repeated = 0
     this.status = 0
     this.minor = 1
     this.contentLength = -1
@@ -83,6 +86,18 @@ export class MessageHead {
   value(index: number): string {
     const i = index * stride
     return this.text.slice(this.at[i + 2], this.at[i + 3])
+  }
+
+  /** HOT True when the value of field `index` is exactly `text`; makes no string. */
+  valueIs(index: number, text: string): boolean {
+    const i = index * stride
+    return this.at[i + 3] - this.at[i + 2] === text.length && this.text.startsWith(text, this.at[i + 2])
+  }
+
+  /** HOT True when the field of this id occurs once, with exactly this value. */
+  onlyValueIs(id: number, text: string): boolean {
+    if ((this.repeated & (1 << id)) !== 0) return false
+    return this.valueIs(this.first[id], text)
   }
 
   /** First value of a known field, or undefined. */

@@ -64,9 +64,13 @@ function addField(head: MessageHead, bytes: Uint8Array, base: number, start: num
   head.at[index * stride] = start
   head.at[index * stride + 1] = end
   head.ids[index] = id
-  if (id !== 0 && (head.seen & (1 << id)) === 0) {
-    head.seen |= 1 << id
-    head.first[id] = index
+  if (id !== 0) {
+    const bit = 1 << id
+    if ((head.seen & bit) !== 0) head.repeated |= bit
+    else {
+      head.seen |= bit
+      head.first[id] = index
+    }
   }
   head.count = index + 1
   return true

@@ -3,7 +3,6 @@
  * slices of the received one, because one string write of head and small body is what costs the kernel least calls.
  */
 import { field } from './fields.ts'
-import { isRepeated } from './framing.ts'
 import { type MessageHead, stride } from './head.ts'
 
 /** Fields of one hop only (RFC 9110 §7.6.1), which are never forwarded. */
@@ -26,13 +25,8 @@ export const forwardingFields =
 /** Names listed in Connection, lower case; undefined when there are none but `close`, `keep-alive` and the known ones. */
 export function nominatedNames(head: MessageHead): string[] | undefined {
   if (!head.has(field.connection)) return undefined
-  const index = head.first[field.connection]
   // Nearly all that is ever said.
-  const value = head.value(index)
-  if (
-    (value === 'keep-alive' || value === 'close' || value === 'Keep-Alive') &&
-    !isRepeated(head, field.connection)
-  )
+  if (head.onlyValueIs(field.connection, 'keep-alive') || head.onlyValueIs(field.connection, 'close'))
     return undefined
   const names = head
     .joined(field.connection)
@@ -60,18 +54,20 @@ const unremovable = new Set(['host', 'content-length', 'transfer-encoding'])
  *
  * @param drop bits of known fields to leave out besides the hop-by-hop ones
  * @param nominated names that Connection lists
+ * @param from 0: with the start line as it came
  */
 export function keptFields(
   head: MessageHead,
   drop: number,
   nominated: readonly string[] | undefined,
+  from = head.fieldsStart,
 ): string {
   const dropped = drop | hopByHop
   const text = head.text
   const end = head.length - 2
-  if ((head.seen & dropped) === 0 && nominated === undefined) return text.slice(head.fieldsStart, end)
+  if ((head.seen & dropped) === 0 && nominated === undefined) return text.slice(from, end)
   let kept = ''
-  let runStart = head.fieldsStart
+  let runStart = from
   for (let i = 0; i < head.count; i++) {
     const id = head.ids[i]
     const at = i * stride

@@ -9,7 +9,7 @@ import { Deadline } from './deadlines.ts'
 import { FieldList } from './field-list.ts'
 import type { FilterChain } from './filter-chain.ts'
 import type { ExchangeFacade } from './filter-exchange.ts'
-import { isRequestId } from './ids.ts'
+import { Ids, isRequestId } from './ids.ts'
 import type { Mirror } from './mirror.ts'
 import type { PlaneContext } from './plane-context.ts'
 import type { RouteRuntime, Runtime } from './runtime.ts'
@@ -58,6 +58,8 @@ export abstract class ExchangeState extends Deadline {
   /** The protocol asked for by Upgrade, if the service allows it; else empty. */
   upgrade = ''
   #id = ''
+  /** Lines that were sent with the id in them; the id is cut from them when somebody asks for it. */
+  #idLines = ''
   requestDone = false
   requestTrailers: MessageHead | undefined = undefined
   requestPipe: TransformPipe | undefined = undefined
@@ -134,11 +136,24 @@ export abstract class ExchangeState extends Deadline {
   }
 
   get id(): string {
+    if (this.#id === '' && this.#idLines !== '') this.#id = Ids.idOf(this.#idLines)
     if (this.#id === '') {
       const given = this.head.known(field.requestId)
       this.#id = given !== undefined && isRequestId(given) ? given : this.plane.ids.requestId()
     }
     return this.#id
+  }
+
+  /** Its id has been made or read. */
+  get hasId(): boolean {
+    return this.#id !== '' || this.#idLines !== '' || this.head.has(field.requestId)
+  }
+
+  // HOT
+  /** X-Request-Id and traceparent for a request that has neither, up to the end of its head; they set the id. */
+  takeIdLines(): string {
+    this.#idLines = this.plane.ids.bothLines()
+    return this.#idLines
   }
 
   get path(): string {
@@ -185,6 +200,7 @@ export abstract class ExchangeState extends Deadline {
     this.fields = undefined
     this.upgrade = ''
     this.#id = ''
+    this.#idLines = ''
     this.requestTrailers = undefined
     this.requestPipe = undefined
     if (this.buffered.length > 0) this.buffered = []

@@ -398,11 +398,14 @@ export class Http1Upstream
   }
 
   #readPersistence(head: MessageHead): void {
-    if (head.has(field.connection)) {
+    if (
+      head.has(field.connection) &&
+      !(head.minor === 1 && head.onlyValueIs(field.connection, 'keep-alive'))
+    ) {
       const value = head.joined(field.connection)
       if (hasToken(value, 'close') || (head.minor === 0 && !hasToken(value, 'keep-alive')))
         this.#reusable = false
-    } else if (head.minor === 0) this.#reusable = false
+    } else if (head.minor === 0 && !head.has(field.connection)) this.#reusable = false
     if (!head.has(field.keepAlive)) return
     const hint = /(?:^|[,\s])timeout\s*=\s*"?(\d{1,6})/i.exec(head.joined(field.keepAlive))
     if (hint) {
@@ -436,8 +439,10 @@ export class Http1Upstream
   // HOT
   /** The answer at the head of the line is whole. */
   #complete(more: boolean): void {
-    const exchange = this.#turns.shift()
-    this.#headTurns.shift()
+    const alone = this.#turns.length === 1
+    const exchange = alone ? this.#turns.pop() : this.#turns.shift()
+    if (alone) this.#headTurns.pop()
+    else this.#headTurns.shift()
     this.#reading = reading.head
     this.#connection.streaming = false
     this.#served++

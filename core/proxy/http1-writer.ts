@@ -21,6 +21,7 @@ export class Http1Writer {
 
   constructor(socket: Socket) {
     this.#socket = socket
+    socket.setDefaultEncoding('latin1')
   }
 
   informational(head: MessageHead): void {
@@ -76,10 +77,10 @@ export class Http1Writer {
       go = socket.write(joined)
     } else {
       socket.cork()
-      socket.write(this.#outbox, 'latin1')
+      socket.write(this.#outbox)
       this.#outbox = ''
       go = socket.write(piece)
-      if (isChunked) go = socket.write('\r\n', 'latin1')
+      if (isChunked) go = socket.write('\r\n')
       socket.uncork()
     }
     this.#mark()
@@ -101,7 +102,7 @@ export class Http1Writer {
     const text = this.#outbox
     this.#outbox = ''
     if (this.#socket.destroyed) return sent.free
-    const go = this.#socket.write(text, 'latin1')
+    const go = this.#socket.write(text)
     this.#mark()
     return go || this.#socket.writableLength === 0 ? sent.free : sent.wait
   }

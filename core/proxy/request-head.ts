@@ -38,17 +38,16 @@ export function requestHead(exchange: Exchange): string {
   else if ((drop & (1 << field.host)) !== 0) {
     text = `${startLine(exchange)}Host: ${host}\r\n${keptFields(head, drop, exchange.nominated)}`
   } else if (exchange.startLineKept) {
-    text = head.text.slice(0, head.fieldsStart) + keptFields(head, drop, exchange.nominated)
+    text = keptFields(head, drop, exchange.nominated, 0)
   } else text = startLine(exchange) + keptFields(head, drop, exchange.nominated)
   if (edited && exchange.requestLength > 0) text += `Content-Length: ${exchange.requestLength}\r\n`
   if (exchange.requestLength < 0) text += 'Transfer-Encoding: chunked\r\n'
   if (upgrade !== '') text += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
   text += exchange.client.forwardingLines(exchange.host)
+  const addTrace = edited ? !exchange.fields!.has('traceparent') : !head.has(field.traceparent)
+  if (addId && addTrace && !exchange.hasId) return text + exchange.takeIdLines()
   if (addId) text += `X-Request-Id: ${exchange.id}\r\n`
-  if (edited ? !exchange.fields!.has('traceparent') : !head.has(field.traceparent)) {
-    text += `traceparent: ${plane.ids.traceparent()}\r\n`
-  }
-  return `${text}\r\n`
+  return text + (addTrace ? plane.ids.traceLines() : '\r\n')
 }
 
 function startLine(exchange: Exchange): string {

@@ -37,8 +37,7 @@ export function responseHead(exchange: Exchange, how: number, connection: string
   const drop = piped || exchange.status === 204 ? 1 << field.contentLength : 0
   // A status line without the space behind its code is let pass, but not passed on (RFC 9112 §4).
   if (head.minor === 1 && !exchange.statusEdited && head.targetStart === statusLineBytes) {
-    if (head.fieldsStart === head.length - 2) return head.text.slice(0, head.fieldsStart) + tail
-    return head.text.slice(0, head.fieldsStart) + keptFields(head, drop, exchange.responseNominated) + tail
+    return keptFields(head, drop, exchange.responseNominated, 0) + tail
   }
   return startLine(exchange) + keptFields(head, drop, exchange.responseNominated) + tail
 }

@@ -53,6 +53,7 @@ export class Connection {
     this.#buffers = buffers
     this.socket = endpoint.tls ? this.#connectTls(endpoint) : this.#connectPlain(endpoint)
     const socket = this.socket
+    socket.setDefaultEncoding('latin1')
     socket.on('end', () => this.#handler.onEnd())
     socket.on('drain', () => this.#handler.onDrain())
     socket.on('error', (error) => {
@@ -179,7 +180,7 @@ export class Connection {
 
   /** HOT Returns false when the writer should wait for `onDrain`. Strings are latin1. */
   write(data: string | Uint8Array): boolean {
-    return typeof data === 'string' ? this.socket.write(data, 'latin1') : this.socket.write(data)
+    return this.socket.write(data)
   }
 
   get paused(): boolean {
