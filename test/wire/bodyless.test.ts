@@ -42,13 +42,34 @@ describe('without a body', () => {
     expect(fieldValue(answer, 'content-length')).toBe('1234')
   })
 
-  test('a 204 carries no framing fields', async () => {
+  test.each([
+    'Transfer-Encoding: chunked',
+    'Content-Length: 5',
+  ])('a 204 carries no framing fields: %s', async (framing) => {
     proxy.backend.respond((_, connection) =>
-      connection.write('HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n'),
+      connection.write(`HTTP/1.1 204 No Content\r\n${framing}\r\n\r\n`),
     )
     const client = await proxy.connect()
     const answer = await client.request(request())
     expect(fieldValues(answer, 'transfer-encoding')).toEqual([])
+    // RFC 9110 §8.6: no Content-Length with 1xx and 204.
+    expect(fieldValues(answer, 'content-length')).toEqual([])
+  })
+
+  test('a 1xx carries no framing fields', async () => {
+    proxy.backend.respond((_, connection) => {
+      connection.write(
+        'HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\r\n',
+      )
+      connection.write(response({ body: 'ok' }))
+    })
+    const client = await proxy.connect()
+    const answer = await client.request(request())
+    const [hints] = answer.informational
+    expect(fieldValue(hints, 'x-a')).toBe('1')
+    expect(fieldValues(hints, 'content-length')).toEqual([])
+    expect(fieldValues(hints, 'transfer-encoding')).toEqual([])
+    expect(answer.body.toString()).toBe('ok')
   })
 
   test('HEAD to an HTTP/1.0 client ends with the head', async () => {

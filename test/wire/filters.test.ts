@@ -139,8 +139,52 @@ describe('hooks', () => {
   })
 
   test('the status can be changed on the way back', async () => {
-    const [final] = await ask({ fields: ['X-Do: teapot'] })
+    const [final, client] = await ask({ fields: ['X-Status: 418'] })
     expect(final.status).toBe(418)
+    expect((await client.request(request())).status).toBe(200)
+  })
+
+  test.each(['204', '304'])('changed to %s an answer loses its body', async (status) => {
+    const [final, client] = await ask({ fields: [`X-Status: ${status}`] })
+    expect(final.status).toBe(Number(status))
+    expect(final.body).toHaveLength(0)
+    expect((await client.request(request())).status).toBe(200)
+  })
+
+  test.each([
+    'HTTP/1.1',
+    'HTTP/1.0',
+  ])('changed from 204 to 200 an answer has an end (%s)', async (version) => {
+    for (const backend of backends)
+      backend.respond((_, connection) => connection.write(response({ status: 204 })))
+    const client = await rawClient(lb.port)
+    const final = await client.request(
+      request({ version, fields: ['X-Status: 200', 'Connection: keep-alive'] }),
+    )
+    expect(final.status).toBe(200)
+    expect(final.body).toHaveLength(0)
+  })
+
+  test.each([
+    '100',
+    '101',
+    '199',
+    '600',
+    '1000',
+  ])('a status of %s is an error of the plugin', async (status) => {
+    const [final] = await ask({ fields: [`X-Status: ${status}`] })
+    expect(final.status).toBe(500)
+  })
+
+  test.each([
+    'Content-Length',
+    'Transfer-Encoding',
+    'Connection',
+    'X-Bad',
+  ])('an edit of %s in an answer is an error of the plugin', async (name) => {
+    const [final] = await ask({ fields: [`X-Edit: ${name}`] })
+    expect(final.status).toBe(500)
+    expect(final.head).not.toMatch(/injected/i)
   })
 
   test.each([
@@ -165,6 +209,29 @@ describe('respond', () => {
     expect(['not today', 'who are you']).toContain(final.body.toString())
     expect(fieldValues(final, 'x-seen-by')).toEqual(['outer outer-state true'])
     expect(seen()).toEqual([])
+    expect((await client.request(request())).status).toBe(200)
+  })
+
+  test.each([
+    'respond-injected',
+    'respond-100',
+  ])('%s: what is not allowed is an error of the plugin', async (what) => {
+    const [final] = await ask({ fields: [`X-Do: outer:${what}`] })
+    expect(final.status).toBe(500)
+    expect(final.head).not.toMatch(/injected/i)
+    expect(seen()).toEqual([])
+  })
+
+  test('with framing of its own is an error of the plugin, or framed rightly', async () => {
+    const [final, client] = await ask({ fields: ['X-Do: outer:respond-framed'] })
+    expect([200, 500]).toContain(final.status)
+    if (final.status === 200) expect(final.body.toString()).toBe('own')
+    expect((await client.request(request())).status).toBe(200)
+  })
+
+  test('204 with a body: the body is left out', async () => {
+    const [final, client] = await ask({ fields: ['X-Do: outer:respond-204'] })
+    expect(final.status).toBe(204)
     expect((await client.request(request())).status).toBe(200)
   })
 

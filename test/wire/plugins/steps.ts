@@ -10,6 +10,17 @@ const steps: Record<string, Step> = {
   respond: (exchange) =>
     exchange.respond({ status: 403, headers: { 'X-Why': 'because' }, body: 'not today' }),
   'respond-empty': (exchange) => exchange.respond({ status: 204 }),
+  'respond-injected': (exchange) =>
+    exchange.respond({ status: 200, headers: { 'X-A': 'a\r\nX-Injected: 1' } }),
+  'respond-framed': (exchange) => {
+    exchange.respond({
+      status: 200,
+      headers: { 'Content-Length': '99', 'Transfer-Encoding': 'chunked' },
+      body: 'own',
+    })
+  },
+  'respond-100': (exchange) => exchange.respond({ status: 100 }),
+  'respond-204': (exchange) => exchange.respond({ status: 204, body: 'not allowed' }),
   'respond-later': async (exchange) => {
     await new Promise((resolve) => setTimeout(resolve, 20))
     exchange.respond({ status: 401, body: 'who are you' })
@@ -75,8 +86,11 @@ export default definePlugin({
         await Promise.resolve()
         if (exchange.request.headers.get('x-do') === 'throw-late') throw new Error('thrown late on purpose')
         exchange.response?.headers.append('X-Seen-By', `${name} ${exchange.state} ${exchange.response.own}`)
-        if (exchange.request.headers.get('x-do') === 'teapot' && exchange.response)
-          exchange.response.status = 418
+        const status = exchange.request.headers.get('x-status')
+        if (status !== undefined && exchange.response) exchange.response.status = Number(status)
+        const edit = exchange.request.headers.get('x-edit')
+        if (edit !== undefined)
+          exchange.response?.headers.set(edit, edit === 'X-Bad' ? 'a\r\nX-Injected: 1' : '7')
       },
       onDone(exchange) {
         say(`onDone ${exchange.outcome}`, exchange)
