@@ -27,6 +27,7 @@ export function runChecks(document: ConfigDocument, catalog: PluginCatalog | und
   const checkFilters = (list: unknown, path: ConfigPath) => checkFilterList(document, catalog, list, path)
 
   checkAddresses(document, root)
+  checkAdmin(document, root)
   checkFilters(root.filters, ['filters'])
   const names = services.map(([name]) => name)
   for (const [name, service] of services) checkService(document, catalog, asMap(service), ['services', name])
@@ -41,6 +42,15 @@ export function runChecks(document: ConfigDocument, catalog: PluginCatalog | und
       checkServiceNames(document, asMap(route).service, [...at, 'service'], names)
     })
   }
+}
+
+function checkAdmin(document: ConfigDocument, root: Raw): void {
+  const path = ['admin', 'address']
+  const parsed = listenAddress.safeParse(asMap(root.admin).address)
+  if (!parsed.success || /^(?:127\.|::1$|localhost$)/.test(parsed.data.host)) return
+  const message = 'other machines reach the admin listener here: it asks nobody who they are'
+  const suggestion = 'bind 127.0.0.1, or see that only those who may can reach it'
+  document.warn({ code: 'MR_CONFIG_INVALID', message, path, suggestion })
 }
 
 function checkAddresses(document: ConfigDocument, root: Raw): void {

@@ -19,25 +19,25 @@ export function expand(text: string, env: Environment): Expansion {
   const used: { name: string; value: string }[] = []
   const missing: string[] = []
   let malformed = false
-  const expanded = text.replace(
-    reference,
-    (whole, name: string | undefined, fallback: string | undefined) => {
-      if (whole === '$${') return '${'
-      if (name === undefined) {
-        malformed = true
-        return whole
-      }
-      const value = Object.hasOwn(env, name) ? env[name] : undefined
-      if (value !== undefined && (value !== '' || fallback === undefined)) {
-        used.push({ name, value })
-        return value
-      }
-      if (fallback !== undefined) return fallback
-      missing.push(whole)
-      return ''
-    },
-  )
-  return { text: expanded, used, missing, malformed }
+  const replace = (whole: string, name: string | undefined, fallback: string | undefined): string => {
+    if (whole === '$${') return '${'
+    if (name === undefined) {
+      malformed = true
+      return whole
+    }
+    const value = Object.hasOwn(env, name) ? env[name] : undefined
+    if (value !== undefined && (value !== '' || fallback === undefined)) {
+      used.push({ name, value })
+      return value
+    }
+    if (fallback !== undefined) return fallback
+    missing.push(whole)
+    return ''
+  }
+  // Behind the last } no reference ends: to look for one there takes time with the square of the length.
+  const end = text.lastIndexOf('}') + 1
+  const tail = text.slice(end).replace(/\$?\$\{/g, (whole) => replace(whole, undefined, undefined))
+  return { text: text.slice(0, end).replace(reference, replace) + tail, used, missing, malformed }
 }
 
 /** YAML 1.2 core scalar of a plain text; a number with a leading zero stays text. */

@@ -23,6 +23,12 @@ const notYet = z
   .describe('Not available in this version')
 
 export const listenAddress = parsedText('expected host:port or unix:/path', parseListenAddress)
+const adminAddress = parsedText('expected host:port', (text) => {
+  const parsed = parseListenAddress(text)
+  return 'socketPath' in parsed && parsed.socketPath !== ''
+    ? { fault: 'the admin listener needs host:port, such as 127.0.0.1:9901' }
+    : parsed
+})
 const hostMatch = parsedText(
   'expected a host name such as shop.example.com or "*.example.com"',
   parseHostMatch,
@@ -121,7 +127,7 @@ export const fileSchema = z.strictObject({
     })
     .prefault({}),
   admin: z
-    .union([z.literal(false), z.strictObject({ address: listenAddress })], {
+    .union([z.literal(false), z.strictObject({ address: adminAddress })], {
       error: 'expected { address: host:port }, or false',
     })
     .optional(),

@@ -1,6 +1,7 @@
 /** YAML or JSON text as plain data that knows its lines and columns. */
 import {
   type Alias,
+  type Document,
   isAlias,
   isCollection,
   isMap,
@@ -11,15 +12,18 @@ import {
   type Node,
   type Pair,
   Scalar,
+  visit,
   type YAMLMap,
 } from 'yaml'
 import { ConfigDocument, type Report } from './document.ts'
 import { type Environment, plainScalar } from './expand.ts'
 import { type ConfigPath, codeFrame, type Problem, renderPath } from './problems.ts'
-import { type ParsedText, parseText, unshield } from './yaml-text.ts'
+import { type ParsedText, parseText, tooDeep, unshield } from './yaml-text.ts'
 
 /** Nodes that aliases may stand for, in all; a file of nested aliases can stand for billions. */
 const mostAliased = 200_000
+/** No config is nested nearly as deep; what merges itself into itself is. */
+const deepest = 100
 
 type Range = readonly [start: number, end: number]
 
@@ -30,6 +34,7 @@ export class TextDocument extends ConfigDocument {
   private readonly expanded = new Set<Node>()
   private readonly silenced: Range[]
   private aliased = 0
+  /** What each alias stands for. */
   private readonly targets = new Map<Alias, Node | undefined>()
 
   constructor(file: string, env: Environment, text: string) {
@@ -42,6 +47,7 @@ export class TextDocument extends ConfigDocument {
         this.problemAt([start, end], { code, message, path: this.pathAt(start), suggestion }),
       )
     this.silenced = [...this.parsed.masked]
+    if (this.parsed.document) this.resolveAliases(this.parsed.document)
     const root = this.parsed.document?.contents
     this.value = root ? this.read(root, [], []) : undefined
   }
@@ -92,9 +98,16 @@ export class TextDocument extends ConfigDocument {
     this.silence(path)
   }
 
+  /** JavaScript has its own meaning for this key, and the schema would pass over it. */
+  private badKey(path: ConfigPath): void {
+    this.report({ code: 'MR_CONFIG_SYNTAX', message: 'no key can be called __proto__', path, atKey: true })
+    this.silence(path)
+  }
+
   /** Plain data of a node. `aliases`: those being followed, to stop at a circle. */
   private read(node: unknown, path: ConfigPath, aliases: readonly string[]): unknown {
-    if (aliases.length > 0) this.aliased++
+    if (path.length > deepest) return this.syntax(path, tooDeep)
+    if (aliases.length > 0 && !this.mayStandFor(path)) return undefined
     if (isAlias(node)) return this.readAlias(node, path, aliases)
     if (isSeq(node)) return node.items.map((item, index) => this.read(item, [...path, index], aliases))
     if (isMap(node)) return this.readMap(node, path, aliases)
@@ -102,28 +115,33 @@ export class TextDocument extends ConfigDocument {
   }
 
   private readAlias(alias: Alias, path: ConfigPath, aliases: readonly string[]): unknown {
-    const target = this.resolve(alias)
+    const target = this.targets.get(alias)
     const source = this.slice(alias)
     if (target === undefined) {
       const message = `YAML reads * as an alias, and there is no anchor &${alias.source}`
       this.syntax(path, message, `quote this: ${JSON.stringify(source)}`)
     } else if (aliases.includes(alias.source)) {
       this.syntax(path, 'this alias contains itself')
-    } else if (this.aliased < mostAliased) {
-      return this.read(target, path, [...aliases, alias.source])
-    } else if (this.aliased < Number.POSITIVE_INFINITY) {
-      this.syntax(path, `aliases stand for more than ${mostAliased} values`)
-      this.aliased = Number.POSITIVE_INFINITY
-    }
+    } else return this.read(target, path, [...aliases, alias.source])
     return source
   }
 
-  /** Looked up once: it is a walk through the whole file. */
-  private resolve(alias: Alias): Node | undefined {
-    if (this.targets.has(alias)) return this.targets.get(alias)
-    const target = this.parsed.document && alias.resolve(this.parsed.document)
-    this.targets.set(alias, target)
-    return target
+  /** Counts what aliases and merges stand for; false when it is too much. */
+  private mayStandFor(path: ConfigPath): boolean {
+    if (++this.aliased < mostAliased) return true
+    if (this.aliased < Number.POSITIVE_INFINITY)
+      this.syntax(path, `aliases stand for more than ${mostAliased} values`)
+    this.aliased = Number.POSITIVE_INFINITY
+    return false
+  }
+
+  /** In one walk: the library walks through the whole file for each alias. */
+  private resolveAliases(document: Document.Parsed): void {
+    const anchors = new Map<string, Node>()
+    visit(document, {
+      Alias: (_key, alias) => void this.targets.set(alias, anchors.get(alias.source)),
+      Value: (_key, node) => void (node.anchor && anchors.set(node.anchor, node)),
+    })
   }
 
   private readMap(map: YAMLMap, path: ConfigPath, aliases: readonly string[]): Record<string, unknown> {
@@ -133,13 +151,15 @@ export class TextDocument extends ConfigDocument {
     for (const pair of map.items) {
       if (isMerge(pair)) continue
       const key = this.keyOf(pair)
-      if (!Object.hasOwn(result, key)) put(key, this.read(pair.value, [...path, key], aliases))
+      if (key === '__proto__') this.badKey([...path, key])
+      else if (!Object.hasOwn(result, key)) put(key, this.read(pair.value, [...path, key], aliases))
     }
     for (const source of this.merged(map)) {
       for (const pair of source.items) {
         const key = this.keyOf(pair)
-        if (!isMerge(pair) && !Object.hasOwn(result, key))
-          put(key, this.read(pair.value, [...path, key], aliases))
+        if (key === '__proto__') this.badKey([...path, key])
+        else if (!isMerge(pair) && !Object.hasOwn(result, key))
+          put(key, this.read(pair.value, [...path, key], [...aliases, '<<']))
       }
     }
     return result
@@ -172,14 +192,17 @@ export class TextDocument extends ConfigDocument {
   }
 
   /** Maps that `<<` merges into a map, the stronger one first. */
-  private merged(map: YAMLMap, depth = 0): YAMLMap[] {
+  private merged(map: YAMLMap, seen = new Set([map])): YAMLMap[] {
     const result: YAMLMap[] = []
     for (const pair of map.items) {
       if (!isMerge(pair)) continue
       const sources = isSeq(pair.value) ? pair.value.items : [pair.value]
       for (const source of sources) {
-        const target = isAlias(source) ? this.resolve(source) : source
-        if (isMap(target)) result.push(target, ...(depth < 20 ? this.merged(target, depth + 1) : []))
+        const target = isAlias(source) ? this.targets.get(source) : source
+        // What was merged before is stronger: a second time adds nothing.
+        if (!isMap(target) || seen.has(target)) continue
+        seen.add(target)
+        result.push(target, ...this.merged(target, seen))
       }
     }
     return result
@@ -190,7 +213,7 @@ export class TextDocument extends ConfigDocument {
     let value: Node | undefined = this.parsed.document?.contents ?? undefined
     let key: Node | undefined
     for (const part of path) {
-      const holder: unknown = isAlias(value) ? this.resolve(value) : value
+      const holder: unknown = isAlias(value) ? this.targets.get(value) : value
       const pair: Pair | undefined = isMap(holder)
         ? [holder, ...this.merged(holder)]
             .flatMap((map) => map.items)

@@ -20,6 +20,8 @@ export interface ParsedText {
   readonly masked: readonly (readonly [start: number, end: number])[]
 }
 
+export const tooDeep = 'values are nested too deeply here'
+
 /** More traps than this in one file, and it is probably not a config file at all. */
 const mostTraps = 20
 
@@ -30,9 +32,18 @@ const standIns = '\ue000\ue001\ue002\ue003\ue004'
 
 /** Lets `{ port: ${PORT} }` be read, without moving an offset. */
 export function shield(text: string): string {
-  return text.replace(referencePattern, (reference) =>
-    reference.replace(/[{},[\]]/g, (character) => standIns[shielded.indexOf(character)] ?? character),
-  )
+  return text.replace(/[^\n]+/g, shieldLine)
+}
+
+function shieldLine(line: string): string {
+  // Behind the last } no reference ends: to look for one there takes time with the square of the length.
+  const end = line.lastIndexOf('}') + 1
+  const shieldedPart = line
+    .slice(0, end)
+    .replace(referencePattern, (reference) =>
+      reference.replace(/[{},[\]]/g, (character) => standIns[shielded.indexOf(character)] ?? character),
+    )
+  return shieldedPart + line.slice(end)
 }
 
 export function unshield(text: string): string {
@@ -45,12 +56,11 @@ export function parseText(source: string): ParsedText {
   let text = shield(source)
   for (;;) {
     const lines = new LineCounter()
-    const document = parseDocument(text, {
-      lineCounter: lines,
-      prettyErrors: false,
-      merge: true,
-      version: '1.2',
-    })
+    const document = parsed(text, lines)
+    if (document === undefined) {
+      problems.push({ code: 'MR_CONFIG_SYNTAX', message: tooDeep, start: 0, end: 1 })
+      return { document, problems, lines, masked }
+    }
     const errors = document.errors.filter((error) => error.code !== 'DUPLICATE_KEY')
     const [first] = errors
     if (first === undefined) {
@@ -63,6 +73,16 @@ export function parseText(source: string): ParsedText {
       return { document: undefined, problems, lines, masked }
     masked.push([trap.start, trap.end])
     text = text.slice(0, trap.start) + 'x'.repeat(trap.end - trap.start) + text.slice(trap.end)
+  }
+}
+
+/** undefined where the nesting is deeper than the stack. */
+function parsed(text: string, lineCounter: LineCounter): Document.Parsed | undefined {
+  try {
+    return parseDocument(text, { lineCounter, prettyErrors: false, merge: true, version: '1.2' })
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
   }
 }
 
@@ -85,7 +105,8 @@ function unknownTags(document: Document.Parsed): TextProblem[] {
   }))
 }
 
-function plainProblem(text: string, message: string, pos: readonly [number, number]): TextProblem {
+function plainProblem(text: string, said: string, pos: readonly [number, number]): TextProblem {
+  const message = /call stack/.test(said) ? tooDeep : said
   // At the end of the text there is nothing to underline: step back to the last thing that was written.
   const start = pos[0] >= text.length ? text.trimEnd().length : pos[0]
   return { code: 'MR_CONFIG_SYNTAX', message, start, end: Math.max(start + 1, Math.min(pos[1], text.length)) }
