@@ -51,6 +51,29 @@ const filled = (value: Plain): Plain =>
 /** A certificate or key is named by its file; text is not repeated, a key above all. */
 const pemText = (file: string): string => (file === '' ? '(PEM text)' : file)
 
+/** Names of options and header fields whose values nobody should read over a shoulder. */
+const secretName =
+  /(?:pass(?:word|phrase|wd)?|secret|token|credential|authorization|(?:private|api|access|signing|shared)[-_]?key)s?$/i
+const privateKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
+
+/** Without secrets: by name, and in options of plugins whatever came from the environment. */
+function withoutSecrets(value: unknown, redact: (text: string) => string, inUse = false): unknown {
+  if (typeof value === 'string') {
+    if (privateKey.test(value)) return hidden
+    return inUse ? redact(value) : value
+  }
+  if (Array.isArray(value)) return value.map((item) => withoutSecrets(item, redact, inUse))
+  if (typeof value !== 'object' || value === null) return value
+  const within = inUse || 'use' in value
+  const pairs = Object.entries(value).map(([name, item]) => [
+    name,
+    secretName.test(name) && typeof item !== 'boolean' ? hidden : withoutSecrets(item, redact, within),
+  ])
+  return Object.fromEntries(pairs)
+}
+
+const hidden = '(hidden)'
+
 /** `name`, or `{ use: name, …options }`. */
 function useText({ use, options }: PluginUse, slots: Plain = {}): unknown {
   const rest = { ...slots, ...options }
@@ -151,8 +174,15 @@ function serviceText(service: ServiceConfig): Plain {
   }
 }
 
-/** The config as plain data that its schema would read again, save certificates that were given as text. */
-export function effectiveConfig({ bootstrap, snapshot }: Config): Plain {
+/**
+ * The config as plain data that its schema would read again, save certificates that were given as text, and secrets.
+ * @param redact puts references back for values from the environment
+ */
+export function effectiveConfig(config: Config, redact: (text: string) => string = String): Plain {
+  return withoutSecrets(everything(config), redact) as Plain
+}
+
+function everything({ bootstrap, snapshot }: Config): Plain {
   const { limits, drain, accessLog, routes } = snapshot
   return {
     fleet: bootstrap.fleet,

@@ -141,7 +141,11 @@ function explainRoute({ snapshot }: LoadedConfig, query: RouteQuery, only: strin
 
 function explainAll(loaded: Loaded, terminal: Terminal): void {
   terminal.out('# Effective config: the file with every default filled in')
-  terminal.out(stringify(effectiveConfig(loaded.config), { aliasDuplicateObjects: false }).trimEnd())
+  terminal.out(
+    stringify(effectiveConfig(loaded.config, loaded.config.redact), {
+      aliasDuplicateObjects: false,
+    }).trimEnd(),
+  )
   terminal.out('\n# Plugins, in the order in which a request meets them')
   terminal.out(pluginTree(loaded).replaceAll(/^/gm, '# '))
 }

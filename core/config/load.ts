@@ -28,6 +28,8 @@ export interface LoadedConfig extends Config {
   readonly files: readonly string[]
   /** What works, but is probably not meant. */
   readonly warnings: readonly Problem[]
+  /** Puts the references back for values from the environment, for texts that a person will read. */
+  redact(text: string): string
 }
 
 /**
@@ -71,6 +73,7 @@ async function checkConfig(loaded: LoadedSource, deps: LoadDeps): Promise<Loaded
     snapshot: normaliseSnapshot(parsed.data, around),
     files: [...new Set([...(file === undefined ? [] : [file]), ...pems.files])],
     warnings: inFileOrder(document.warnings),
+    redact: (text) => document.redact(text),
   }
 }
 

@@ -75,6 +75,28 @@ describe('explain', () => {
     expect(out).toContain('# │  └─ health-source http-probe (built-in, main thread)\n')
   })
 
+  test('shows no secret: not by name, not from the environment into a plugin, not a key', async () => {
+    const secret = `
+listeners: { web: { address: "127.0.0.1:8080" } }
+routes: [{ service: a, match: { headers: { authorization: Basic bWU6aHVudGVyMg== } } }]
+services:
+  a:
+    backends: ["http://127.0.0.1:\${PORT_OF_A}"]
+    filters:
+      - { use: headers, request: { set: { x-upstream: "by \${UPSTREAM_WORD}", x-api-key: plain-key-1, x-kind: shown } } }
+`
+    const { out, err, status } = await runCli(['explain', '-c', 'lb.yaml'], {
+      directory: folderWith({ 'lb.yaml': secret }),
+      env: { UPSTREAM_WORD: 'swordfish', PORT_OF_A: '9001' },
+    })
+    expect([status, err]).toEqual([0, ''])
+    expect(out).not.toMatch(/swordfish|plain-key-1|bWU6aHVudGVyMg/)
+    expect(out).toContain('x-upstream: by $' + '{UPSTREAM_WORD}')
+    expect(out).toContain('x-api-key: (hidden)')
+    expect(out).toContain('x-kind: shown')
+    expect(out).toContain('http://127.0.0.1:9001')
+  })
+
   test.each([
     [
       'the longest path of the exact host',
