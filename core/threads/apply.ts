@@ -149,7 +149,7 @@ export class Applier {
   async #draft(source: Change): Promise<Draft> {
     const { snapshot } = source.config
     const { state } = this.#deps
-    const plan = state.plan(snapshot)
+    const plan = state.plan(snapshot, source.registry)
     let accessLog: PreparedAccessLog | undefined
     try {
       accessLog = this.#deps.accessLog.prepare(snapshot.accessLog)

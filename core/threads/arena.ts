@@ -113,10 +113,9 @@ export class SharedArena {
     this.#release((cell) => slots.has(this.#cells[cell + block.owner]))
   }
 
-  /** Releases every piece that belongs to no backend and whose key is `gone`. */
+  /** Releases every piece whose key is `gone`. */
   releaseKeys(gone: (key: string) => boolean): void {
     this.#release((cell) => {
-      if (this.#cells[cell + block.owner] !== -1) return false
       const start = (cell + block.cells) * 4
       return gone(this.#bytes.toString('utf8', start, start + this.#cells[cell + block.keyBytes]))
     })

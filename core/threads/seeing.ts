@@ -4,7 +4,6 @@ import { findPackageJSON } from 'node:module'
 import type { Bootstrap } from '../config/snapshot.ts'
 import { type AdminListener, startAdmin } from '../observe/admin.ts'
 import type { MetricsSources, NodeState } from '../observe/family.ts'
-import { PluginMetricsReader } from '../observe/plugin-metrics.ts'
 import { MetricsExport } from '../observe/registry.ts'
 import type { ServiceState } from '../observe/service-state.ts'
 import { serviceStates } from '../observe/service-state.ts'
@@ -36,7 +35,7 @@ export class Seeing {
     this.#metrics = {
       reader: state.reader,
       table: state.table,
-      plugins: new PluginMetricsReader(state.metrics),
+      plugins: state.pluginMetrics,
       services: () => sources.served()?.services.values() ?? [],
       healthReason: (id) => {
         const known = health.state(id)

@@ -1,26 +1,53 @@
-/** Whose a piece of shared memory is, read from its key as `host/shared-memory.ts` writes it. */
-import type { Snapshot } from '../config/snapshot.ts'
+/** What each use of a plugin is known by: in the keys of shared memory (`host/shared-memory.ts`), and in metrics. */
+import type { PluginUse, Snapshot } from '../config/snapshot.ts'
+import type { PluginKind } from '../contracts/plugin.ts'
+import type { PluginRegistry } from '../host/registry.ts'
 
-/** Kind, plugin, code hash and slot hold no bar; the use is a JSON string; a name of any text follows. */
-const keyPattern = /^(?:[^|]*\|){4}("(?:[^"\\]|\\.)*")\|/
-
-/** `context.id` of the instance that asked for the memory; undefined where the key is of another form. */
-export function useOfKey(key: string): string | undefined {
-  const id = keyPattern.exec(key)?.[1]
-  return id === undefined ? undefined : (JSON.parse(id) as string)
+/** One use of a plugin: `id` is its `context.id`, `hash` the version of the plugin's code. */
+export interface KnownUse {
+  readonly kind: PluginKind
+  readonly plugin: string
+  readonly hash: string
+  readonly id: string
 }
 
-/** From the id of a use to the name of what uses the plugin: of a service, or of a route as `routeUses` names it. */
-export const usePrefix = {
-  service: (id: string): string | undefined => (id.startsWith('service/') ? id.split('/', 2)[1] : undefined),
-  // The id of the filter itself, the last part, holds no slash; the name of a route may.
-  route: (id: string): string | undefined =>
-    id.startsWith('route/') ? id.slice(0, id.lastIndexOf('/')) : undefined,
-} as const
+/** The memory of a use belongs to its code, too. */
+export function memoryName({ kind, plugin, hash, id }: KnownUse): string {
+  return `${kind}|${plugin}|${hash}|${JSON.stringify(id)}`
+}
 
-/** What the filters of each route are known by. */
-export function routeUses(routes: Snapshot['routes']): string[] {
-  return routes
-    .filter(({ filters }) => filters.length > 0)
-    .map(({ listener, name }) => `route/${listener ?? ''}/${name}/filter`)
+/** The metrics of a use go on over changes of its code. */
+export function metricsName({ plugin, id }: Pick<KnownUse, 'plugin' | 'id'>): string {
+  return `${plugin}|${JSON.stringify(id)}`
+}
+
+/** Kind, plugin, code hash and slot hold no bar; the use is a JSON string; a name of any text follows. */
+const keyPattern = /^((?:[^|]*\|){3})[^|]*\|("(?:[^"\\]|\\.)*")\|/
+
+/** {@link memoryName} of the use that asked for the memory; undefined where the key is of another form. */
+export function ownerOfKey(key: string): string | undefined {
+  const match = keyPattern.exec(key)
+  return match ? match[1] + match[2] : undefined
+}
+
+/**
+ * Every use of a snapshot, with the ids that the data threads and the health runner give.
+ * @throws MR_PLUGIN_UNKNOWN
+ */
+export function usesOf(snapshot: Snapshot, registry: Pick<PluginRegistry, 'find'>): KnownUse[] {
+  const uses: KnownUse[] = []
+  const add = (kind: PluginKind, id: string, { use }: PluginUse): void => {
+    uses.push({ kind, plugin: use, hash: registry.find(kind, use).hash, id })
+  }
+  for (const filter of snapshot.filters) add('filter', `filter/${filter.id}`, filter)
+  for (const { listener, name, filters } of snapshot.routes) {
+    for (const filter of filters) add('filter', `route/${listener ?? ''}/${name}/filter/${filter.id}`, filter)
+  }
+  for (const { name, algorithm, breaker, health, filters } of Object.values(snapshot.services)) {
+    add('algorithm', `service/${name}/algorithm`, algorithm)
+    if (breaker) add('circuit-breaker', `service/${name}/breaker`, breaker)
+    if (health) add('health-source', `service/${name}/health`, health)
+    for (const filter of filters) add('filter', `service/${name}/filter/${filter.id}`, filter)
+  }
+  return uses
 }

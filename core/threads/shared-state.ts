@@ -1,11 +1,13 @@
 /** All memory that the threads share, who owns what in it, and what is cleared when an owner goes. Main thread only. */
 
 import type { Snapshot } from '../config/snapshot.ts'
+import type { PluginRegistry } from '../host/registry.ts'
 import { MetricsReader } from '../observe/metrics-reader.ts'
+import { PluginMetricsReader } from '../observe/plugin-metrics.ts'
 import { type MetricsBuffers, ThreadMetrics } from '../observe/thread-metrics.ts'
 import { SharedArena } from './arena.ts'
 import { backendIds } from './placement.ts'
-import { routeUses, useOfKey, usePrefix } from './shared-keys.ts'
+import { memoryName, metricsName, ownerOfKey, usesOf } from './shared-keys.ts'
 import { type FreedSlot, type SlotPlan, SlotPool } from './slots.ts'
 import { health, SharedTable } from './table.ts'
 
@@ -16,20 +18,23 @@ const capacity = { slots: 32_768, services: 4096 } as const
 export interface Plan {
   readonly slots: SlotPlan
   readonly services: SlotPlan
-  readonly routes: SlotPlan
+  readonly memory: SlotPlan
+  readonly metricUses: SlotPlan
 }
 
-const parts = ['slots', 'services', 'routes'] as const
+const parts = ['slots', 'services', 'memory', 'metricUses'] as const
 
 export class SharedState {
   readonly table: SharedTable
   readonly arena: SharedArena
   readonly metrics: MetricsBuffers
   readonly reader: MetricsReader
+  readonly pluginMetrics: PluginMetricsReader
   readonly slots: SlotPool
   readonly services: SlotPool
-  /** Routes need no number; the pool only says when nobody uses one any more. */
-  readonly routes: SlotPool
+  /** Uses of plugins need no number; these pools only say when nobody uses one any more. */
+  readonly memory: SlotPool
+  readonly metricUses: SlotPool
 
   constructor(threads: number) {
     const shape = { threads, ...capacity }
@@ -37,20 +42,22 @@ export class SharedState {
     this.arena = SharedArena.create()
     this.metrics = ThreadMetrics.create(shape)
     this.reader = new MetricsReader(this.metrics)
+    this.pluginMetrics = new PluginMetricsReader(this.metrics)
     this.slots = new SlotPool(shape.slots, (freed) => this.#clearBackends(freed))
     this.services = new SlotPool(shape.services, (freed) => this.#clearServices(freed))
-    this.routes = new SlotPool(Number.MAX_SAFE_INTEGER, (freed) =>
-      this.#clearUses(freed, this.routes, usePrefix.route),
-    )
+    this.memory = new SlotPool(Number.MAX_SAFE_INTEGER, (freed) => this.#clearMemory(freed))
+    this.metricUses = new SlotPool(Number.MAX_SAFE_INTEGER, (freed) => this.#clearMetrics(freed))
   }
 
-  /** @throws MR_SHARED_FULL; nothing is taken then */
-  plan(snapshot: Snapshot): Plan {
+  /** @throws MR_SHARED_FULL, MR_PLUGIN_UNKNOWN; nothing is taken then */
+  plan(snapshot: Snapshot, registry: Pick<PluginRegistry, 'find'>): Plan {
     const taken: Partial<Record<keyof Plan, SlotPlan>> = {}
+    const uses = usesOf(snapshot, registry)
     try {
       taken.slots = this.slots.plan(backendIds(snapshot))
       taken.services = this.services.plan(Object.keys(snapshot.services))
-      taken.routes = this.routes.plan(routeUses(snapshot.routes))
+      taken.memory = this.memory.plan(new Set(uses.map(memoryName)))
+      taken.metricUses = this.metricUses.plan(new Set(uses.map(metricsName)))
       return taken as Plan
     } catch (error) {
       this.abandon(taken)
@@ -99,22 +106,22 @@ export class SharedState {
       for (const rows of [table.active, table.retrying, table.queued]) for (const row of rows) row[slot] = 0
       this.reader.clearService(slot)
     }
-    this.#clearUses(freed, this.services, usePrefix.service)
   }
 
-  /** The memory of plugins that were used by what has left. */
-  #clearUses(
-    freed: readonly FreedSlot[],
-    pool: SlotPool,
-    prefixOf: (id: string) => string | undefined,
-  ): void {
-    // What is there again under the same name shares the memory of the old one.
-    const gone = new Set(freed.map(({ name }) => name).filter((name) => !pool.claimed(name)))
+  /** What uses that have left asked for, also for backends that stay. */
+  #clearMemory(freed: readonly FreedSlot[]): void {
+    const gone = namesGone(freed, this.memory)
     if (gone.size === 0) return
-    this.arena.releaseKeys((key) => {
-      const id = useOfKey(key)
-      const prefix = id === undefined ? undefined : prefixOf(id)
-      return prefix !== undefined && gone.has(prefix)
-    })
+    this.arena.releaseKeys((key) => gone.has(ownerOfKey(key) ?? ''))
   }
+
+  #clearMetrics(freed: readonly FreedSlot[]): void {
+    const gone = namesGone(freed, this.metricUses)
+    if (gone.size > 0) this.pluginMetrics.release((plugin, id) => gone.has(metricsName({ plugin, id })))
+  }
+}
+
+/** What is there again under the same name goes on with what the old one had. */
+function namesGone(freed: readonly FreedSlot[], pool: SlotPool): ReadonlySet<string> {
+  return new Set(freed.map(({ name }) => name).filter((name) => !pool.claimed(name)))
 }

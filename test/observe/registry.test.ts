@@ -237,6 +237,36 @@ describe('metrics of plugins', () => {
     expect(source.plugins.samples()[0].value).toBe(2)
   })
 
+  test('of a use that was given up are gone, and their room is used again, by a successor too', () => {
+    const source = measured()
+    const make = (from: number, to: number, row = PluginMetrics.attach(source.buffers, 0)) => {
+      for (let i = from; i < to; i++) row.of(`u${i}`, 'p').counter('n', 'x'.repeat(100)).add(i)
+      return row
+    }
+    const uses = () => source.plugins.samples().map(({ use, value }) => `${use} ${value}`)
+    const first = make(0, 4096)
+    expect(() => make(4096, 4097, first)).toThrow(expect.objectContaining({ code: 'MR_SHARED_FULL' }))
+    source.plugins.release((_plugin, use) => use !== 'u7')
+    expect(uses()).toEqual(['u7 7'])
+    make(5000, 5002, first)
+    expect(uses()).toEqual(['u7 7', 'u5000 5000', 'u5001 5001'])
+    // The successor finds what is there, and room for all else.
+    const successor = make(7, 8)
+    make(6000, 6000 + 4093, successor)
+    expect(uses()).toHaveLength(4096)
+    expect(uses().slice(0, 4)).toEqual(['u7 14', 'u5000 5000', 'u5001 5001', 'u6000 6000'])
+  })
+
+  test('of a use that comes back begin anew', () => {
+    const source = measured()
+    const row = PluginMetrics.attach(source.buffers, 0)
+    row.of('u', 'p').counter('n', 'N.').add(5)
+    source.plugins.release(() => true)
+    expect(source.plugins.samples()).toEqual([])
+    row.of('u', 'p').gauge('n', 'N.').set(1)
+    expect(source.plugins.samples()).toMatchObject([{ kind: 'gauge', value: 1 }])
+  })
+
   test('wrong names, changed kinds and too many are refused by code', () => {
     const source = measured()
     const metrics = PluginMetrics.attach(source.buffers, 0).of('u', 'p')

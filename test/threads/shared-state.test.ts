@@ -2,15 +2,20 @@ import { describe, expect, test } from 'vitest'
 import type { Snapshot } from '../../core/config/snapshot.ts'
 import { builtIn, type LoadedPlugin } from '../../core/host/registry.ts'
 import { sharedMemory } from '../../core/host/shared-memory.ts'
-import { useOfKey } from '../../core/threads/shared-keys.ts'
+import { PluginMetrics } from '../../core/observe/plugin-metrics.ts'
+import { memoryName, ownerOfKey } from '../../core/threads/shared-keys.ts'
 import { SharedState } from '../../core/threads/shared-state.ts'
+import errorRate from '../../plugins/circuit-breaker/error-rate.ts'
 import headers from '../../plugins/filter/headers.ts'
 import { configOf, pool } from './fixtures/configs.ts'
 
 const plugin = builtIn(headers) as LoadedPlugin
+const breaker = builtIn(errorRate) as LoadedPlugin
 
 class Bench {
   readonly state = new SharedState(2)
+  /** Version of the plugins' code. */
+  hash = 'built-in'
   #revision = 0
 
   async serve(wanted: Record<string, unknown>): Promise<void> {
@@ -18,15 +23,21 @@ class Bench {
     this.commit(snapshot)
   }
 
+  plan(snapshot: Snapshot) {
+    const find = () => ({ ...plugin, hash: this.hash }) as never
+    return this.state.plan(snapshot, { find })
+  }
+
   commit(snapshot: Snapshot): void {
-    this.state.commit(this.state.plan(snapshot), ++this.#revision)
+    this.state.commit(this.plan(snapshot), ++this.#revision)
     this.state.release(this.#revision)
   }
 
   /** First byte of a use's memory, which is then set. */
   touch(id: string, slot?: number): number {
     const backend = slot === undefined ? undefined : { slot }
-    const bytes = sharedMemory(plugin, id, (...args) => this.state.arena.allocate(...args))(
+    const loaded = { ...(id.endsWith('breaker') ? breaker : plugin), hash: this.hash }
+    const bytes = sharedMemory(loaded, id, (...args) => this.state.arena.allocate(...args))(
       'any|"name"',
       64,
       backend,
@@ -47,18 +58,57 @@ describe('SharedState', () => {
       key = one
       return new Uint8Array(new SharedArrayBuffer(bytes))
     })('n|"q"', 8)
-    expect(useOfKey(key)).toBe('route//shop.example.com/a "b"|/filter/x')
-    expect(useOfKey('something else')).toBeUndefined()
+    const id = 'route//shop.example.com/a "b"|/filter/x'
+    expect(ownerOfKey(key)).toBe(memoryName({ kind: 'filter', plugin: 'headers', hash: 'built-in', id }))
+    expect(ownerOfKey('something else')).toBeUndefined()
   })
 
   test('the memory of a service that has left is zeroed; that of one whose name goes on is not', async () => {
     const bench = new Bench()
-    await bench.serve({ services: { app: pool(), 'app-2': pool() } })
+    const guarded = pool(1, { breaker: 'error-rate' })
+    await bench.serve({ services: { app: guarded, 'app-2': guarded } })
     for (const id of ['service/app/breaker', 'service/app-2/breaker', 'filter/top']) bench.touch(id)
-    await bench.serve({ services: { 'app-2': pool() } })
+    await bench.serve({ services: { 'app-2': guarded } })
     expect(bench.touch('service/app-2/breaker')).toBe(1)
     expect(bench.touch('filter/top')).toBe(1)
     expect(bench.touch('service/app/breaker')).toBe(0)
+  })
+
+  test('code that changes a thousand times, and a plugin that comes and goes, leave nothing behind', async () => {
+    const bench = new Bench()
+    const { arena, pluginMetrics } = bench.state
+    const metrics = PluginMetrics.attach(bench.state.metrics, 1)
+    const services = { app: pool(1, { breaker: 'error-rate' }) }
+    const turns = [{ services, filters: ['headers'] }, { services: { app: pool() } }]
+    const snapshots = await Promise.all(turns.map(async (wanted) => (await configOf(wanted)).snapshot))
+    let used = 0
+    for (let round = 0; round < 2000; round++) {
+      bench.hash = `code-${round}`
+      const [snapshot] = snapshots
+      bench.commit({ ...snapshot, filters: [{ ...snapshot.filters[0], id: `headers-${round}` }] })
+      expect(bench.touch('service/app/breaker', 0)).toBe(0)
+      expect(bench.touch(`filter/headers-${round}`)).toBe(0)
+      for (const name of ['one', 'two', 'three'])
+        metrics.of(`filter/headers-${round}`, 'headers').counter(name, 'x'.repeat(500)).add()
+      if (round % 100 === 0) bench.commit(snapshots[1])
+      if (round === 10) used = arena.usedBytes
+    }
+    expect(arena.usedBytes).toBe(used)
+    expect(pluginMetrics.samples().map(({ name, use, value }) => `${name} ${use} ${value}`)).toEqual(
+      ['one', 'two', 'three'].map((name) => `${name} filter/headers-1999 1`),
+    )
+  })
+
+  test('metrics of a use go on while its code changes', async () => {
+    const bench = new Bench()
+    const { snapshot } = await configOf({ filters: ['headers'] })
+    bench.commit(snapshot)
+    const metrics = PluginMetrics.attach(bench.state.metrics, 1)
+    metrics.of('filter/headers', 'headers').counter('n', 'N.').add()
+    bench.hash = 'other'
+    bench.commit(snapshot)
+    metrics.of('filter/headers', 'headers').counter('n', 'N.').add()
+    expect(bench.state.pluginMetrics.samples()[0].value).toBe(2)
   })
 
   test('the memory of the filters of a route that has left is zeroed', async () => {
@@ -96,7 +146,7 @@ describe('SharedState', () => {
         Array.from({ length: 5000 }, (_, i) => [`s${i}`, { ...snapshot.services.s0, name: `s${i}` }]),
       ),
     }
-    expect(() => bench.state.plan(many)).toThrow(expect.objectContaining({ code: 'MR_SHARED_FULL' }))
+    expect(() => bench.plan(many)).toThrow(expect.objectContaining({ code: 'MR_SHARED_FULL' }))
     expect(bench.state.slots.used).toBe(0)
     expect(bench.state.services.used).toBe(0)
   })
