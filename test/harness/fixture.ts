@@ -1,4 +1,5 @@
 /** One LB server and one raw backend for all tests of a file; each test gets a backend that has seen nothing. */
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach } from 'vitest'
 import { type Lb, type SimpleSettings, simpleConfig, startLb } from './lb.ts'
 import { type BackendScript, type RawBackend, rawBackend, response } from './raw-backend.ts'
@@ -15,8 +16,19 @@ const answerOk: BackendScript = {
   onRequest: (_, connection) => connection.write(response({ body: 'ok' })),
 }
 
-/** Call it once at the top of a file or a `describe`. */
-export function fixture(settings: SimpleSettings = {}): Fixture {
+const plugin = (name: string): string => fileURLToPath(new URL(`./plugins/${name}.ts`, import.meta.url))
+
+/** Ways of a message through the proxy: what holds for one must hold for all. For `describe.each`. */
+export const ways: readonly (readonly [string, readonly string[]])[] = [
+  ['untouched', []],
+  ['edited by a filter', ['editing']],
+  ['through body transforms', ['passing']],
+]
+
+/** Call it once at the top of a file or a `describe`. `filters` are those of {@link ways}. */
+export function fixture(given: SimpleSettings = {}, filters: readonly string[] = []): Fixture {
+  const service = filters.length === 0 ? given.service : { filters, ...given.service }
+  const settings = { ...given, service, plugins: filters.map(plugin) }
   let lb: Lb | undefined
   let backend: RawBackend | undefined
   const need = <T>(value: T | undefined): T => {

@@ -344,6 +344,33 @@ describe('bodies', () => {
     expect(final.body.toString()).toBe(framing ? 'Uryyb, Jbeyq!' : 'Hello, World!!')
   })
 
+  test('reach the client piece by piece, as the backend sends them', async () => {
+    backends[0].respond((_, connection) =>
+      connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'),
+    )
+    const client = await rawClient(lb.port)
+    client.write(request({ target: '/rot13' }))
+    for (const piece of ['first', 'second', 'third']) {
+      await until('the head is at the backend', () => backends[0].requests.length === 1)
+      backends[0].connections[0].write(chunked([piece]).slice(0, -5))
+      const turned = { first: 'svefg', second: 'frpbaq', third: 'guveq' }[piece] ?? ''
+      await until(`the client saw the ${piece} piece`, () => client.text.includes(turned))
+    }
+    backends[0].connections[0].write('0\r\n\r\n')
+    expect((await client.response()).body.toString()).toBe('svefgfrpbaqguveq!')
+  })
+
+  test('reach the backend piece by piece, as the client sends them', async () => {
+    const client = await rawClient(lb.port)
+    client.write(request({ method: 'POST', target: '/rot13', fields: ['Content-Length: 11'] }))
+    client.write('first')
+    await until('the backend saw the first piece', () => {
+      return backends[0].connections[0]?.received.toString().includes('svefg')
+    })
+    client.write('second')
+    expect((await client.response()).status).toBe(200)
+  })
+
   test('of megabytes are transformed whole, and back-pressure holds', async () => {
     const body = 'abcdefghijklm'.repeat(100_000)
     backends[0].respond((_, connection) => connection.write(response({ body })))
@@ -426,7 +453,15 @@ describe('bodies that do not go straight through', () => {
     await until('the client is told to go on', () => client.text.startsWith('HTTP/1.1 100'))
     client.write('hello')
     expect((await client.response()).status).toBe(200)
-    expect(backends.flatMap(({ requests }) => requests)[0].body.toString()).toBe('hello')
+    const [one] = backends.flatMap(({ requests }) => requests)
+    expect(one.body.toString()).toBe('hello')
+    // The client has been told to go on; asking the backend to tell it again would be a second 100.
+    expect(fieldValue(one, 'expect')).toBeUndefined()
+  })
+
+  test('that are empty keep their Content-Length: 0', async () => {
+    await ask({ method: 'POST', fields: ['Content-Length: 0'] })
+    expect(fieldValues(backends.flatMap(({ requests }) => requests)[0], 'content-length')).toEqual(['0'])
   })
 
   test('that wait for a 100 are refused by a filter without one', async () => {

@@ -1,0 +1,62 @@
+/**
+ * A filter that takes its time, or does the unexpected: `X-Do` says what onRequest does, `X-Answer` what onResponse does.
+ * Who sleeps goes on when any request says `X-Do: wake`.
+ */
+import { type BodyTransform, definePlugin, type FilterExchange, z } from 'millrace'
+
+function passOn(later: boolean): BodyTransform {
+  return {
+    transform(chunk, push) {
+      push(chunk)
+      return later ? Promise.resolve() : undefined
+    },
+  }
+}
+
+export default definePlugin({
+  api: 1,
+  kind: 'filter',
+  name: 'late',
+  options: z.strictObject({}),
+  create({ log }) {
+    let sleepers: (() => void)[] = []
+    const sleep = async (hook: string, exchange: FilterExchange): Promise<void> => {
+      log.info(`asleep in ${hook}`)
+      await new Promise<void>((resolve) => sleepers.push(resolve))
+      log.info(`awake in ${hook}`, { secret: exchange.request.headers.get('x-secret') ?? 'none' })
+    }
+    const steps: Record<string, (exchange: FilterExchange) => void | Promise<void>> = {
+      sleep: (exchange) => sleep('onRequest', exchange),
+      wake() {
+        for (const sleeper of sleepers) sleeper()
+        sleepers = []
+      },
+      bounce: (exchange) => exchange.sendTo(exchange.service === 'app' ? 'other' : 'app'),
+      leave: (exchange) => {
+        if (exchange.service === 'app') exchange.sendTo('other')
+      },
+      refuse: (exchange) => exchange.respond({ status: 403, body: 'no' }),
+    }
+    return {
+      onRequest: (exchange) => steps[exchange.request.headers.get('x-do') ?? '']?.(exchange),
+      onResponse(exchange) {
+        const { response } = exchange
+        const status = exchange.request.headers.get('x-status')
+        if (status !== undefined && response) response.status = Number(status)
+        switch (exchange.request.headers.get('x-answer')) {
+          case 'sleep':
+            return sleep('onResponse', exchange)
+          case 'throw':
+            throw new Error('thrown on purpose')
+          case 'pass':
+            response?.transformBody(passOn(false))
+            break
+          case 'pass-later':
+            response?.transformBody(passOn(true))
+        }
+        return undefined
+      },
+      onDone: (exchange) => log.info(`done ${exchange.outcome}`),
+    }
+  },
+})
