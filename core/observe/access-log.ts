@@ -15,7 +15,7 @@ const heldBytes = 16 * 1024 * 1024
 
 export interface AccessLogDeps {
   readonly clock: { every(ms: number, run: () => void): Timer }
-  /** Told of writes that fail (disk full); the log goes on trying. */
+  /** Told of writes that fail (disk full) and of lines that were dropped; the log goes on trying. */
   failed(error: Error): void
 }
 
@@ -29,6 +29,8 @@ export class AccessLog {
   readonly #timer: Timer
   #stream: Stream
   #dropped = 0
+  /** Of them, those that were told of. */
+  #told = 0
   /** Settles when the streams of before the last rotations have ended. */
   #ended: Promise<unknown> = Promise.resolve()
   #closed: Promise<void> | undefined
@@ -45,7 +47,7 @@ export class AccessLog {
     const formatters = { level: () => ({ type: 'access' }) }
     const output = { write: (line: string): unknown => this.#stream.write(line) }
     this.#logger = pino({ base: null, timestamp: false, formatters }, output)
-    this.#timer = deps.clock.every(flushMs, () => this.#stream.flush())
+    this.#timer = deps.clock.every(flushMs, () => this.#flush())
   }
 
   /** Lines lost because they could not be written in time. */
@@ -76,6 +78,14 @@ export class AccessLog {
       this.#closed = Promise.all([this.#ended, end(this.#stream)]).then(() => {})
     }
     return this.#closed
+  }
+
+  #flush(): void {
+    this.#stream.flush()
+    const lost = this.#dropped - this.#told
+    if (lost === 0) return
+    this.#told = this.#dropped
+    this.#deps.failed(new Error(`${lost} lines dropped, what reads or stores them does not keep up`))
   }
 
   #open(): Stream {

@@ -54,7 +54,8 @@ async function run(port: MessagePort, data: ThreadData): Promise<void> {
       plane.destroy()
       // What was posted before is delivered; what is still open ends with the thread.
       setImmediate(() => process.exit(0))
-    } else agent.receive(message)
+    } else if (message.type === 'access-taken') access.taken(message.records)
+    else agent.receive(message)
   })
   post({ type: 'online' })
 }

@@ -168,12 +168,7 @@ export class LbServer {
   }
 
   /** What is taken of the shared memory; `waiting` numbers are held by old snapshots. */
-  get usage(): {
-    readonly slots: number
-    readonly waiting: number
-    readonly services: number
-    readonly arenaBytes: number
-  } {
+  get usage(): Readonly<Record<'slots' | 'waiting' | 'services' | 'arenaBytes', number>> {
     const { arena, services, slots } = this.#state
     return { slots: slots.used, waiting: slots.waiting, services: services.used, arenaBytes: arena.usedBytes }
   }
@@ -291,8 +286,10 @@ export class LbServer {
   }
 
   #receive(link: ThreadLink, message: FromThread): void {
-    if (message.type === 'access') this.#accessLog.write(message.records)
-    else if (message.type === 'log') this.#log[message.level](message.message, message.fields)
+    if (message.type === 'access') {
+      this.#accessLog.write(message.records)
+      link.send({ type: 'access-taken', records: message.records.length })
+    } else if (message.type === 'log') this.#log[message.level](message.message, message.fields)
     else if (message.type === 'released') this.#applier.release()
     else this.#threadDrain?.receive(link, message)
   }

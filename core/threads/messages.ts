@@ -57,6 +57,8 @@ export type ToThread =
   | { readonly type: 'drain' }
   /** Close listeners and idle connections; answered by `quiet` when the last exchange has ended. */
   | { readonly type: 'close-listeners' }
+  /** So many access records were taken from the thread's messages. */
+  | { readonly type: 'access-taken'; readonly records: number }
   /** Destroy everything and exit. */
   | { readonly type: 'stop' }
 

@@ -50,7 +50,7 @@ export class ThreadAgent {
     this.#post = (message) => deps.post(message)
   }
 
-  receive(message: Exclude<ToThread, { type: 'stop' }>): void {
+  receive(message: Exclude<ToThread, { type: 'stop' | 'access-taken' }>): void {
     if (message.type === 'prepare') this.#step(() => this.#prepare(message))
     else if (message.type === 'commit') this.#step(() => this.#commit(message.txn))
     else if (message.type === 'discard') this.#step(() => this.#discard(message.txn))

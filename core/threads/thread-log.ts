@@ -5,6 +5,8 @@ import type { FromThread, LogLevel } from './messages.ts'
 
 const batchRecords = 64
 const batchMs = 100
+/** Sent and not yet taken by the main thread, at most: when it does not keep up, later records are dropped, not held. */
+const heldRecords = 16_384
 
 /** Collects access records; sends them when there are 64, or 100 ms after the first. */
 export class AccessBatch {
@@ -12,6 +14,9 @@ export class AccessBatch {
   readonly #post: (message: FromThread) => void
   #records: AccessRecord[] = []
   #timer: Timer | undefined
+  /** Sent, and not yet taken. */
+  #waiting = 0
+  #dropped = 0
 
   constructor(clock: Clock, post: (message: FromThread) => void) {
     this.#clock = clock
@@ -19,6 +24,10 @@ export class AccessBatch {
   }
 
   add(record: AccessRecord): void {
+    if (this.#waiting >= heldRecords) {
+      this.#dropped++
+      return
+    }
     this.#records.push(record)
     if (this.#records.length >= batchRecords) this.flush()
     else this.#timer ??= this.#clock.after(batchMs, () => this.flush())
@@ -28,8 +37,19 @@ export class AccessBatch {
     this.#timer?.cancel()
     this.#timer = undefined
     if (this.#records.length === 0) return
+    this.#waiting += this.#records.length
     this.#post({ type: 'access', records: this.#records })
     this.#records = []
+  }
+
+  /** The main thread has taken so many. */
+  taken(records: number): void {
+    this.#waiting -= records
+    // Said once it flows again, not for every record.
+    if (this.#dropped === 0 || this.#waiting > heldRecords / 2) return
+    const message = 'access log: the main thread did not keep up, records were dropped'
+    this.#post({ type: 'log', level: 'warn', message, fields: { records: this.#dropped } })
+    this.#dropped = 0
   }
 }
 

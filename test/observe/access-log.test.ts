@@ -34,7 +34,7 @@ function manual() {
         return { cancel }
       },
     },
-    failed(error: Error) {
+    failed(error: Error): void {
       throw error
     },
   }
@@ -193,4 +193,15 @@ test('a file that cannot be opened is named', () => {
   const open = () => new AccessLog(path, manual())
   expect(open).toThrow(expect.objectContaining({ code: 'MR_CONFIG_FILE', path: 'accessLog' }))
   expect(open).toThrow(path)
+})
+
+test('lines that nobody stores in time are dropped and told of, once', async () => {
+  const told: string[] = []
+  const deps = { ...manual(), failed: (error: Error) => void told.push(error.message) }
+  const log = openLog(join(directory, 'access.log'), deps)
+  for (let i = 0; i < 2500; i++) log.write({ ...record, target: 'x'.repeat(8000) })
+  expect(log.dropped).toBeGreaterThan(0)
+  deps.tick()
+  deps.tick()
+  expect(told).toEqual([expect.stringContaining(`${log.dropped} lines dropped`)])
 })
