@@ -66,7 +66,8 @@ async function checkConfig(loaded: LoadedSource, deps: LoadDeps): Promise<Loaded
   const plugins = checkPluginSources(document, asMap(document.value).plugins, directory)
   const pems = new PemFiles(directory)
   await checkPems(document, pems)
-  if (document.problems.length > 0 || !parsed.success) throw new ConfigError(inFileOrder(document.problems))
+  if (document.problems.length > 0 || !parsed.success)
+    throw new ConfigError(inFileOrder(document.problems), pems.files)
   const around = { directory, pems, plugins, threads: deps.threads ?? availableParallelism() }
   return {
     bootstrap: normaliseBootstrap(parsed.data, around),

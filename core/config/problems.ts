@@ -20,11 +20,14 @@ export interface Problem {
 /** Thrown with every problem that was found; `code` is the first one's. */
 export class ConfigError extends MillraceError {
   readonly problems: readonly Problem[]
+  /** Absolute paths of files that the config names and that may not be there yet: a change of them is worth another try. */
+  readonly files: readonly string[]
 
-  constructor(problems: readonly Problem[]) {
+  constructor(problems: readonly Problem[], files: readonly string[] = []) {
     super(problems[0]?.code ?? 'MR_CONFIG_INVALID', formatProblems(problems), { path: problems[0]?.path })
     this.name = 'ConfigError'
     this.problems = problems
+    this.files = files
   }
 }
 

@@ -3,7 +3,7 @@
  * symbolic link, and a watch on the file itself would then look at the old one for ever. An event only says "look": what
  * counts is whether a file's identity, size or time has changed.
  */
-import { type FSWatcher, statSync, watch } from 'node:fs'
+import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Log } from '../contracts/plugin.ts'
 import type { RawClock, RawTimer } from '../host/clock.ts'
@@ -39,7 +39,7 @@ export class FileWatch {
   files(paths: readonly string[]): void {
     if (this.#stopped) return
     this.#files = new Map(paths.map((path) => [path, this.#files.get(path) ?? look(path)]))
-    const folders = new Set(paths.map((path) => dirname(path)))
+    const folders = new Set(paths.flatMap((path) => [dirname(path), dirname(behind(path))]))
     for (const [folder, watcher] of this.#folders) {
       if (folders.has(folder)) continue
       watcher?.close()
@@ -98,6 +98,15 @@ export class FileWatch {
       changed.push(path)
     }
     if (changed.length > 0) this.#deps.changed(changed)
+  }
+}
+
+/** The file that symbolic links lead to: it may be written where it lies, in a folder of its own. */
+function behind(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { bootstrapChanges } from '../config/bootstrap-diff.ts'
+import { ConfigError } from '../config/problems.ts'
 import type { Config } from '../config/snapshot.ts'
 import type { Log } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
@@ -44,6 +45,8 @@ export class Reload {
     this.#options.server.reopenLogs()
     void this.now('SIGHUP')
   }
+  /** Of the last config that could be read. */
+  #files: readonly string[] = []
   #running: Promise<ApplyResult | undefined> | undefined
   #again = false
   #stopped = false
@@ -55,7 +58,7 @@ export class Reload {
       log: options.log,
       changed: (files) => void this.now(`changed: ${files.join(', ')}`),
     })
-    this.#watch.files(filesOf(options.config))
+    this.#see(options.config)
     void this.#missed()
     this.#signals = options.signals ?? process
     this.#signals.on('SIGHUP', this.#hangup)
@@ -67,9 +70,7 @@ export class Reload {
    */
   now(reason: string): Promise<ApplyResult | undefined> {
     this.#again = true
-    this.#running ??= this.#loop(reason).finally(() => {
-      this.#running = undefined
-    })
+    this.#running ??= this.#loop(reason)
     return this.#running
   }
 
@@ -90,7 +91,10 @@ export class Reload {
     for (let why = reason; ; why = 'changed meanwhile') {
       this.#again = false
       const result = await this.#once(why)
-      if (!this.#again) return result
+      if (this.#again && !this.#stopped) continue
+      // In the same turn as the question: a change that comes now starts a new loop.
+      this.#running = undefined
+      return result
     }
   }
 
@@ -99,19 +103,26 @@ export class Reload {
     log.info('reload: reading the config', { reason })
     try {
       const { config, registry } = await this.#options.load()
-      this.#watch.files(filesOf(config))
+      if (this.#stopped) return undefined
+      this.#see(config)
       this.#tellRestarts(config)
       const result = await server.apply(config, registry)
       tell(log, result)
       return result
     } catch (error) {
-      // What was watched stays watched: the next save is tried again.
+      // What was watched stays watched, and what is missing too: the next save is tried again.
+      if (error instanceof ConfigError) this.#watch.files([...new Set([...this.#files, ...error.files])])
       server.configUnreadable()
       const code = error instanceof MillraceError ? error.code : 'MR_CONFIG_INVALID'
       const text = error instanceof Error ? error.message : String(error)
       log.error(`reload: the config is wrong and the old one stays\n${text}`, { code })
       return undefined
     }
+  }
+
+  #see(config: LoadedFile['config']): void {
+    this.#files = filesOf(config)
+    this.#watch.files(this.#files)
   }
 
   /** What needs a restart is what differs from the process as it was started, not from the last file. */

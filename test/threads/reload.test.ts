@@ -1,7 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { loadConfig } from '../../core/config/load.ts'
 import type { Config } from '../../core/config/snapshot.ts'
@@ -91,6 +92,31 @@ describe('reload', () => {
     expect(applied).toEqual(['http://127.0.0.1:4'])
   })
 
+  test('a PEM file that is missing is waited for', async () => {
+    const { path, applied, lines } = await bench()
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const tls = { cert: './missing.pem', key: './key.pem' }
+    const listeners = { web: { address: '127.0.0.1:0' }, safe: { address: '127.0.0.1:0', tls } }
+    writeFileSync(join(dirname(path), 'key.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    writeFileSync(path, text(2, { listeners }))
+    await until('it is refused', () => lines.some(({ message }) => message.includes('missing.pem')))
+    const refusals = lines.filter(({ level }) => level === 'error').length
+    writeFileSync(join(dirname(path), 'missing.pem'), 'no certificate yet')
+    await until('it is tried again', () => lines.filter(({ level }) => level === 'error').length > refusals)
+    expect(lines.at(-1)?.message).toContain('holds no valid PEM certificate')
+    expect(applied).toEqual([])
+  })
+
+  test('a storm of SIGHUPs is two readings at most', async () => {
+    const { signals, reload, lines, applied } = await bench()
+    for (let i = 0; i < 100; i++) signals.emit('SIGHUP')
+    await reload.now('the last')
+    await reload.now('one more')
+    const readings = lines.filter(({ message }) => message.includes('reading the config'))
+    expect(readings).toHaveLength(3)
+    expect(applied).toHaveLength(3)
+  })
+
   test('a file that changed while the process started is applied', async () => {
     const { applied } = await bench((path) => writeFileSync(path, text(6)))
     await until('it is applied', () => applied.length > 0)
@@ -138,6 +164,16 @@ describe('FileWatch', () => {
     renameSync(join(root, 'data.new'), join(root, 'data'))
     await until('it is seen', () => changes.length > 0)
     expect(changes).toEqual([join(root, 'cert.pem')])
+  })
+
+  test('sees a file written that a symbolic link in another folder leads to', async () => {
+    const [here, there] = [folder(), folder()]
+    writeFileSync(join(there, 'cert.pem'), '1')
+    symlinkSync(join(there, 'cert.pem'), join(here, 'cert.pem'))
+    const { changes } = watching(join(here, 'cert.pem'))
+    writeFileSync(join(there, 'cert.pem'), '22')
+    await until('it is seen', () => changes.length > 0)
+    expect(changes).toEqual([join(here, 'cert.pem')])
   })
 
   test('does not mind other files of the folder', async () => {
