@@ -61,6 +61,8 @@ export class ChunkedDecoder {
   }
 
   /**
+   * Over 60 lines: one state machine; its cases share `pos`.
+   *
    * HOT Decodes [from, end). Returns the offset after the last byte used: `end`, or less when the message ended before
    * it; -1 when the coding is broken (`reason` says how).
    */

@@ -2,8 +2,6 @@
  * The head parser: bytes in, offsets out, for requests and responses (RFC 9112 §2–5). Every byte is validated; nothing is
  * repaired. It stops where the bytes end and goes on from there, so that input in any pieces costs the same.
  *
- * `parseHead` is long because it is one state machine: its states share `pos` and `mark`, and cut into functions it would
- * pay for their hand-over at each field.
  */
 import type { ErrorCode } from '../host/errors.ts'
 import { field, identify, isFramingLookalike } from './fields.ts'
@@ -86,6 +84,9 @@ function looksLikeFraming(head: MessageHead, bytes: Uint8Array, start: number, e
 }
 
 /**
+ * Over 60 lines: one state machine, whose states share `pos` and `mark`; cut into functions it would pay for their hand-over
+ * at each field.
+ *
  * HOT Goes on reading a head whose first byte is `bytes[base]`, up to `end`. `head` remembers how far it came: call again
  * with more bytes behind the same ones (they may have moved: pass the new `base`).
  *
