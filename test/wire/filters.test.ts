@@ -1,3 +1,4 @@
+/** Over 300 lines: one running LB server with all services serves every part of the filter contract. */
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Lb, neverOpens, startLb } from '../harness/lb.ts'

@@ -1,3 +1,4 @@
+/** Over 300 lines: every line of http-intermediary 13 is a short test of its own over the same few helpers. */
 import net from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Lb, reusedLb, simpleConfig } from '../harness/lb.ts'
