@@ -46,12 +46,23 @@ export function forwardHead(
 // HOT
 /** The head goes to the client; filters are through. */
 function startAnswer(exchange: Exchange): void {
+  if (exchange.statusEdited) followStatus(exchange)
   if (exchange.own) {
     deliverOwn(exchange, exchange.own)
     return
   }
   if (exchange.responsePipe) exchange.responseLength = -1
   exchange.client.sendHead(exchange)
+}
+
+/** A filter has changed the status, and with it perhaps whether there is a body (RFC 9110 §6.4.1). */
+function followStatus(exchange: Exchange): void {
+  const { status, method, bodyless } = exchange
+  exchange.bodyless = method === 'HEAD' || status === 204 || status === 304
+  if (exchange.own || method === 'HEAD' || exchange.bodyless === bodyless) return
+  exchange.responseFields ??= new FieldList(exchange.responseHead, exchange.responseNominated)
+  if (exchange.bodyless) exchange.responseFields.drop('Content-Length')
+  else exchange.responseFields.put('Content-Length', '0')
 }
 
 /** Text of an error answer: the code for machines, the words for people, the id for whoever is asked. */

@@ -89,7 +89,11 @@ function sendBuffered(exchange: Exchange): void {
   let go = true
   for (const chunk of exchange.buffered) go = upstream.sendData(chunk, 0, chunk.length)
   if (exchange.requestDone) upstream.sendEnd(exchange, exchange.requestTrailers)
-  else if (go && exchange.upstream === upstream) exchange.client.resumeBody()
+  else if (go && exchange.upstream === upstream) {
+    exchange.client.resumeBody()
+    // Pieces that came out of transforms between two tries have blocked the pipe.
+    exchange.requestPipe?.resume()
+  }
 }
 
 /** No connection could be opened for this exchange. */

@@ -35,6 +35,8 @@ export abstract class ExchangeState extends Deadline {
   serial = 0
   /** Something asynchronous still refers to the object: it is not reused. */
   leaked = false
+  /** A response filter's promise is pending: nothing of the answer may pass. */
+  holdsAnswer = false
 
   phase: number = phase.idle
   client: ClientStream = undefined as unknown as ClientStream
@@ -192,6 +194,7 @@ export abstract class ExchangeState extends Deadline {
   /** Back to the state of a new object. */
   reset(): void {
     this.phase = phase.idle
+    this.holdsAnswer = false
     this.route = undefined
     this.service = undefined
     this.chain = undefined

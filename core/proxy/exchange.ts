@@ -173,6 +173,8 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
 
   // HOT
   clientDrain(): void {
+    // It may be room for the tail of an earlier answer: this one's upstream then waits for other things.
+    if (this.holdsAnswer || (this.phase !== phase.answering && this.phase !== phase.tunnel)) return
     if (this.responsePipe) this.responsePipe.resume()
     else this.upstream?.resume()
   }
@@ -294,10 +296,14 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     const { requestMs } = service.config.timeouts
     this.plane.wheel.set(this, requestMs)
     this.keepsBody = this.requestLength !== 0 && service.config.retries.bodyBuffer > 0 && this.isIdempotent
+    if (this.upgrade !== '') this.upgrade = wantedUpgrade(this.head, service.config.upgrades)
   }
 
   /** A transformed piece of the answer. False: wait for the client. */
   answerOut(chunk: Buffer): boolean {
+    // The piece is the transform's: what was known of the memory around the backend's own does not hold for it.
+    this.room = 0
+    this.mustCopy = false
     return (this.client.sendData(chunk, 0, chunk.length, false) & sent.wait) === 0
   }
 

@@ -108,7 +108,9 @@ async function resumeAfter(
 ): Promise<void> {
   const { plane, serial } = exchange
   const before = plane.now()
+  const wasLeaked = exchange.leaked
   exchange.leaked = true
+  let over = false
   let timer: { cancel(): void } | undefined
   const late = new Promise<never>((_, reject) => {
     timer = plane.clock.after(step.use.deadlineMs, () =>
@@ -117,14 +119,16 @@ async function resumeAfter(
   })
   let failure: { error: unknown } | undefined
   try {
-    await Promise.race([pending, late])
+    await Promise.race([Promise.resolve(pending).finally(() => (over = true)), late])
   } catch (error) {
     failure = { error }
   } finally {
     timer?.cancel()
   }
   if (exchange.serial !== serial || exchange.phase === phase.idle) return
-  exchange.leaked = false
+  // A hook that missed its deadline still runs: it must never see another request in this object.
+  exchange.leaked = wasLeaked || !over
+  exchange.holdsAnswer = false
   exchange.waitedMs += plane.now() - before
   if (failure && !faulted(exchange, step, hook, failure.error)) {
     if (hook === 'onResponse') failResponse(exchange, failure.error)
@@ -174,6 +178,7 @@ export function runResponseFilters(
       return false
     }
     if (isThenable(pending)) {
+      exchange.holdsAnswer = true
       exchange.upstream?.pause()
       void resumeAfter(exchange, step, 'onResponse', pending, () => {
         if (!runResponseFilters(exchange, i - 1, done)) return

@@ -19,6 +19,9 @@ import { FieldList } from './field-list.ts'
 import { startMirror } from './mirror.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
 
+/** Services that filters may send one exchange on to: two that send to each other would never end. */
+const maxMoves = 8
+
 class RequestFacade implements RequestView {
   readonly #exchange: Exchange
 
@@ -129,6 +132,7 @@ export class ExchangeFacade implements FilterExchange {
   #states: unknown[] = []
   #answer: OwnAnswer | undefined
   #abort: AbortController | undefined
+  #moves = 0
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange
@@ -151,6 +155,7 @@ export class ExchangeFacade implements FilterExchange {
     const abort = this.#abort
     this.#abort = undefined
     this.#answer = undefined
+    this.#moves = 0
     if (this.#states.length > 0) this.#states = []
     if (abort && this.#exchange.outcome !== 'ok') abort.abort()
   }
@@ -250,6 +255,8 @@ export class ExchangeFacade implements FilterExchange {
     const exchange = this.#exchange
     const service = this.#service(name)
     if (service === exchange.service) return
+    if (++this.#moves > maxMoves)
+      throw new MillraceError('MR_PLUGIN_FAULT', `sent on to another service more than ${maxMoves} times`)
     const own = exchange.service!.filters.length
     // The former service's own filters that were not entered yet belong to it, not to the exchange.
     const chain = exchange.chain!

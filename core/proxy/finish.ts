@@ -31,8 +31,11 @@ export function finishExchange(exchange: Exchange): void {
   if (upstream !== undefined) upstream.abort(exchange)
   exchange.phase = phase.idle
   plane.activeExchanges--
-  plane.giveHead(exchange.head)
-  if (exchange.responseHead) plane.giveHead(exchange.responseHead)
+  // What a late hook can still read is not used again.
+  if (!exchange.leaked) {
+    plane.giveHead(exchange.head)
+    if (exchange.responseHead) plane.giveHead(exchange.responseHead)
+  }
   if (--runtime.exchanges === 0 && runtime.retired) runtime.release()
   client.finished()
 }

@@ -413,7 +413,8 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   // HOT
   sendData(bytes: Buffer, start: number, end: number): number {
     const bits = this.#writer.data(bytes, start, end)
-    if (bits !== sent.free) this.#stalled()
+    // Only then a drain event comes, which ends the wait.
+    if ((bits & sent.wait) !== 0) this.#stalled()
     return bits
   }
 
@@ -437,8 +438,8 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   abort(): void {
     this.#writer.discard()
     if (this.gone) return
-    // Unix sockets have no reset.
-    if (this.#peer !== '') this.#transport.resetAndDestroy()
+    // Unix sockets have no reset: asking for one throws.
+    if (this.#transport.remoteAddress !== undefined) this.#transport.resetAndDestroy()
     this.#socket.destroy()
   }
 

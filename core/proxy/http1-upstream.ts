@@ -179,12 +179,17 @@ export class Http1Upstream
 
   pause(): void {
     this.#holding = true
+    // What comes meanwhile stays in the socket, and so does the end of the connection.
+    this.#connection.pause()
   }
 
   // HOT
   resume(): void {
     this.#holding = false
-    if (this.#inReader) return
+    if (this.#inReader) {
+      this.#connection.resume()
+      return
+    }
     const held = this.#held
     this.#held = undefined
     if (held) this.#read(held, held.length)
@@ -203,6 +208,9 @@ export class Http1Upstream
       this.#headTurns.length = 0
       // A FIN could pass for a client that has only finished sending.
       this.#connection.reset()
+    } else if (turn === 0) {
+      // Who held back or was slow has gone; those behind have waited for it.
+      this.resume()
     }
   }
 
@@ -392,7 +400,8 @@ export class Http1Upstream
       return true
     }
     if (!this.#requestSent && this.#turns.length === 1) this.#reusable = false
-    if (!exchange.upstreamHead(head, length, bodyless, this.#plane.now())) this.#holding = true
+    // Where a filter's promise is pending, `pause` has been called.
+    exchange.upstreamHead(head, length, bodyless, this.#plane.now())
     this.#trailerNominations = exchange.responseNominated
     return !this.#connection.closed && this.#turns.length > 0
   }
@@ -466,11 +475,13 @@ export class Http1Upstream
       this.#anyByte = more
       this.#plane.wheel.set(this, next?.service?.config.timeouts.firstByteMs ?? 1)
       if (this.canShare) this.#backend.pool.share(this)
+      // The last client may have been slow; those behind it are not.
+      this.#connection.resume()
       return
     }
     this.#connection.resume()
     if (this.#connection.closed || this.#connection.socket.destroyed) return
-    if (this.#backend.pipelining > 1) this.#backend.pool.unshare(this)
+    this.#backend.pool.unshare(this)
     this.#backend.pool.release(this)
   }
 

@@ -85,7 +85,8 @@ export class Listener {
   start(): void {
     const early = this.#early
     this.#early = undefined
-    for (const socket of early ?? []) this.#accept(socket)
+    // Who has gone meanwhile will never be seen to close.
+    for (const socket of early ?? []) if (!socket.destroyed) this.#accept(socket)
   }
 
   /** @throws MR_TLS; nothing has changed then */
@@ -121,7 +122,9 @@ export class Listener {
     if (crowded || (address !== '' && sumColumn(table.addresses, cell) >= limits.connectionsPerAddress)) {
       plane.metrics.rejected(plane.errorIndex.MR_OVERLOADED)
       socket.on('error', () => {})
-      socket.resetAndDestroy()
+      // Unix sockets have no reset.
+      if (this.config.socketPath) socket.destroy()
+      else socket.resetAndDestroy()
       return
     }
     plane.metrics.clientAccepted()

@@ -61,6 +61,7 @@ export class Mirror implements ClientStream {
     this.#service = service
     this.#limit = limit
     this.#exchange = original.plane.newExchange()
+    this.#exchange.hostReplaced = original.hostReplaced
     const length = head.chunked ? -1 : Math.max(0, head.contentLength)
     this.#request = { method: original.method, target: original.target, host: original.host, length }
   }

@@ -101,7 +101,12 @@ export class PlaneContext {
       data: (chunk) => !live() || exchange.answerOut(chunk),
       end: () => live() && exchange.answerEnd(),
       fail: (error) => live() && exchange.bodyFault(error),
-      more: () => live() && exchange.upstream?.resume(),
+      more: () => {
+        if (!live() || exchange.holdsAnswer) return
+        // Nobody else sends small pieces on that came out late.
+        exchange.client.flush()
+        exchange.upstream?.resume()
+      },
     })
   }
 

@@ -35,6 +35,8 @@ export class Connection {
   readonly socket: net.Socket
   readonly #handler: ConnectionHandler
   readonly #buffers: ReadBuffers
+  /** TLS and unix sockets have no reset: asking for one throws. */
+  readonly #resets: boolean
   #own: Buffer | undefined = undefined
   /** The handler is in the middle of a message that is worth a buffer of its own. */
   streaming = false
@@ -51,6 +53,7 @@ export class Connection {
   constructor(endpoint: Endpoint, handler: ConnectionHandler, buffers: ReadBuffers) {
     this.#handler = handler
     this.#buffers = buffers
+    this.#resets = endpoint.tls === undefined && endpoint.socketPath === ''
     this.socket = endpoint.tls ? this.#connectTls(endpoint) : this.#connectPlain(endpoint)
     const socket = this.socket
     socket.setDefaultEncoding('latin1')
@@ -209,12 +212,15 @@ export class Connection {
   }
 
   destroy(): void {
+    // Its close event comes at the end of the loop turn: nobody takes it for a connection until then.
+    this.connected = false
     this.socket.destroy()
   }
 
-  /** Ends in a reset: the peer must not take what it has for the whole. */
+  /** Ends in a reset, where the transport has one: the peer must not take what it has for the whole. */
   reset(): void {
-    if (this.socket instanceof tls.TLSSocket) this.socket.destroy()
-    else this.socket.resetAndDestroy()
+    this.connected = false
+    if (this.#resets) this.socket.resetAndDestroy()
+    else this.socket.destroy()
   }
 }

@@ -232,3 +232,16 @@ describe('behind one another on one connection', () => {
     expect((await b.response()).body.toString()).toBe('for b')
   })
 })
+
+describe('an exchange that a filter sends to another service', () => {
+  test('asks for no protocol that this one does not allow', async () => {
+    const client = await connect()
+    await client.request(request({ fields: ['X-Do: leave', 'Connection: Upgrade', 'Upgrade: websocket'] }))
+    expect(other.requests[0].fields.map(([name]) => name.toLowerCase())).not.toContain('upgrade')
+  })
+
+  test('and back, and again, comes to an end', async () => {
+    const client = await connect()
+    expect((await client.request(request({ fields: ['X-Do: bounce'] }))).status).toBe(500)
+  })
+})
