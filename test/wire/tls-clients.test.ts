@@ -18,8 +18,9 @@ const connect = (port: number): Promise<RawClient> =>
 test('a stream of small pieces after a larger one is not taken for a stalled client', async () => {
   let ticks = 0
   const backend = await rawBackend((_, connection) => {
-    connection.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2000\r\n${'x'.repeat(0x2000)}\r\n`)
+    connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
     const timer = setInterval(() => {
+      if (ticks === 0) connection.write(`2000\r\n${'x'.repeat(0x2000)}\r\n`)
       connection.write(ticks++ < 20 ? '1\r\n.\r\n' : '0\r\n\r\n')
       if (ticks > 20) clearInterval(timer)
     }, 50)
@@ -34,7 +35,7 @@ test('an answer that is still being written does not hold up the one behind it o
   const held: string[] = []
   const backend = await rawBackend(({ target }, connection) => {
     held.push(target)
-    if (held.length === 2) connection.write(response({ body: Buffer.alloc(40_000, 'a') }))
+    if (held.length === 2) connection.write(response({ body: Buffer.alloc(75_000, 'a') }))
   })
   const connections = { max: 1, pipelining: 4 }
   const lb = await serve(simpleConfig([backend], { listener, service: { connections } }))
@@ -44,7 +45,7 @@ test('an answer that is still being written does not hold up the one behind it o
   await until('the first is there', () => held.length === 1)
   b.expect('GET')
   b.write(request({ target: '/b' }))
-  expect((await a.response()).body).toHaveLength(40_000)
+  expect((await a.response()).body).toHaveLength(75_000)
   expect(backend.connections).toHaveLength(1)
   backend.connections[0].write(response({ body: 'for b' }))
   expect((await b.response()).body.toString()).toBe('for b')
