@@ -120,8 +120,13 @@ export function settleAttempt(exchange: Exchange, outcome: Outcome): void {
   const ms = exchange.firstByteMs > 0 ? exchange.firstByteMs - exchange.sentMs : Number.NaN
   const result = outcome === 'success' && exchange.status >= 500 ? 'failure' : outcome
   if (exchange.token > 0) {
-    exchange.gate!.settle(exchange.token, result, ms)
+    const { token } = exchange
     exchange.token = 0
+    try {
+      exchange.gate!.settle(token, result, ms)
+    } catch (error) {
+      service.onFault(backend, 'settle', error)
+    }
   }
   service.settled(backend, result, ms)
   exchange.plane.metrics.backendDone(backend.slot, result === 'success' ? 0 : result === 'failure' ? 1 : 2)

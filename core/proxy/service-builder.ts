@@ -14,6 +14,7 @@ import { ServiceQueue } from './service-queue.ts'
 import { type HttpBackend, ServiceRuntime } from './service-runtime.ts'
 import type { PlacedService } from './thread-snapshot.ts'
 
+const breakerHooks: ReadonlySet<string> = new Set(['for', 'tryAcquire', 'settle'])
 const states = { closed: 0, open: 1, 'half-open': 2 } as const
 /** First resolution of a backend's name may take this long; the service starts without it then. */
 const firstLookupMs = 2000
@@ -70,12 +71,14 @@ export class ServiceBuilder {
       queue,
       algorithm: algorithm.instance,
       breaker,
-      onFault: (backend) => {
+      onFault: (backend, hook, error) => {
         this.#deps.metrics.pluginFault()
-        this.#deps.log.warn(`algorithm ${config.algorithm.use} picked what it must not`, {
+        const use = breakerHooks.has(hook ?? '') ? config.breaker?.use : config.algorithm.use
+        this.#deps.log.warn(hook ? `${use} failed in ${hook}` : `algorithm ${use} picked what it must not`, {
           code: 'MR_PLUGIN_FAULT',
           service: config.name,
           backend: backend?.url,
+          cause: error instanceof Error ? error.stack : error,
         })
       },
     })
@@ -143,11 +146,17 @@ export class ServiceBuilder {
       table.breaker[backend.slot] = 0
       return
     }
-    const gate = service.breaker.for(backend, () => {
+    try {
+      const gate = service.breaker.for(backend, () => {
+        table.breaker[backend.slot] = states[gate.state]
+      })
+      backend.gate = gate
       table.breaker[backend.slot] = states[gate.state]
-    })
-    backend.gate = gate
-    table.breaker[backend.slot] = states[gate.state]
+    } catch (error) {
+      // Half a commit would be worse than a backend without its breaker.
+      backend.gate = undefined
+      service.onFault(backend, 'for', error)
+    }
   }
 }
 

@@ -104,7 +104,8 @@ export class ServiceRuntime {
   #view: ServiceView | undefined = undefined
   #seenEpoch = -1
   readonly #pick: ServicePick
-  readonly #onFault: (backend: Backend | undefined) => void
+  /** `hook` and `error`: what threw; absent where the pick was wrong. */
+  readonly onFault: (backend: Backend | undefined, hook?: string, error?: unknown) => void
 
   constructor(parts: {
     placed: PlacedService
@@ -115,7 +116,7 @@ export class ServiceRuntime {
     queue: ServiceQueue
     algorithm: Algorithm
     breaker: CircuitBreaker | undefined
-    onFault: (backend: Backend | undefined) => void
+    onFault: (backend: Backend | undefined, hook?: string, error?: unknown) => void
   }) {
     this.placed = parts.placed
     this.config = parts.placed.config
@@ -132,7 +133,7 @@ export class ServiceRuntime {
     this.retryingRow = parts.table.retrying[parts.thread]
     this.inFlightRow = parts.table.inFlight[parts.thread]
     this.#pick = new ServicePick(this)
-    this.#onFault = parts.onFault
+    this.onFault = parts.onFault
   }
 
   byUrl(url: string): HttpBackend | undefined {
@@ -147,7 +148,11 @@ export class ServiceRuntime {
     const panic =
       healthy.length < usable.length && healthy.length < usable.length * this.config.panicThreshold
     this.#view = new ServiceView(this, panic ? usable : healthy, panic)
-    this.algorithm.update(this.#view)
+    try {
+      this.algorithm.update(this.#view)
+    } catch (error) {
+      this.onFault(undefined, 'update', error)
+    }
   }
 
   // HOT
@@ -193,14 +198,14 @@ export class ServiceRuntime {
     let backend: HttpBackend | undefined
     try {
       backend = this.algorithm.pick(request) as HttpBackend | undefined
-    } catch {
-      this.#onFault(undefined)
+    } catch (error) {
+      this.onFault(undefined, 'pick', error)
     }
     if (backend !== undefined && backend.availableIn === view && !request.excluded(backend)) return backend
     const available = view.available as readonly HttpBackend[]
     for (let i = 0; i < available.length; i++) {
       if (request.excluded(available[i])) continue
-      this.#onFault(backend)
+      this.onFault(backend)
       return available[i]
     }
     return undefined
@@ -211,7 +216,14 @@ export class ServiceRuntime {
     const gate = backend.gate
     exchange.gate = gate
     if (gate === undefined) return true
-    const token = gate.tryAcquire()
+    let token = 0
+    try {
+      token = gate.tryAcquire()
+    } catch (error) {
+      // A breaker that does not work is none.
+      this.onFault(backend, 'tryAcquire', error)
+      return true
+    }
     exchange.token = token
     // In panic the breakers do not count either: some answer is better than none.
     return token !== 0 || view.panic
@@ -220,7 +232,12 @@ export class ServiceRuntime {
   // HOT
   settled(backend: HttpBackend, outcome: Outcome, firstByteMs: number): void {
     const algorithm = this.successor === undefined ? this.algorithm : this.successor.algorithm
-    if (algorithm.settled !== undefined) algorithm.settled(backend, outcome, firstByteMs)
+    if (algorithm.settled === undefined) return
+    try {
+      algorithm.settled(backend, outcome, firstByteMs)
+    } catch (error) {
+      this.onFault(backend, 'settled', error)
+    }
   }
 
   enqueue(exchange: Exchange): void {
