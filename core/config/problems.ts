@@ -60,6 +60,24 @@ export function formatProblems(problems: readonly Problem[]): string {
 /** Longest part of a source line that a frame shows. */
 const frameWidth = 160
 
+const keyBegin = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
+const keyEnd = /-----END [A-Z ]*PRIVATE KEY-----/
+/** Lines of the longest private key, and some more. */
+const keyLines = 200
+
+/** A line with every character of a private key masked: frames go to logs. */
+function withoutKey(lines: readonly string[], number: number): string {
+  let inside = false
+  for (const line of lines.slice(Math.max(0, number - 1 - keyLines), number - 1))
+    inside = keyBegin.test(line) ? !keyEnd.test(line) : inside && !keyEnd.test(line)
+  const line = lines[number - 1] ?? ''
+  const begun = keyBegin.exec(line)
+  if (!inside && begun === null) return line
+  const begin = inside || begun === null ? 0 : begun.index + begun[0].length
+  const end = keyEnd.exec(line)?.index ?? line.length
+  return line.slice(0, begin) + line.slice(begin, end).replace(/\S/g, '*') + line.slice(end)
+}
+
 /**
  * Source lines around a place, with a caret under it.
  * @param line from 1
@@ -72,7 +90,7 @@ export function codeFrame(lines: readonly string[], line: number, column: number
   const digits = String(last).length
   const rows: string[] = []
   for (let number = first; number <= last; number++) {
-    const source = (lines[number - 1] ?? '').replaceAll('\t', ' ')
+    const source = withoutKey(lines, number).replaceAll('\t', ' ')
     const start = number === line && column > frameWidth - 20 ? column - 40 : 0
     const shown = source.slice(start, start + frameWidth)
     rows.push(`${number === line ? '>' : ' '} ${String(number).padStart(digits)} | ${shown}`.trimEnd())

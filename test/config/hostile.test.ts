@@ -71,3 +71,27 @@ test('the admin listener has no unix socket, and says when other machines reach 
     expect(await warnings(address)).toEqual([])
   }
 })
+
+test('frames show nothing of a private key that stands in the file', async () => {
+  const key = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByq\nGSM49AgEGCCqGSM49\n-----END PRIVATE KEY-----\n'
+  const tls = (text: string) =>
+    `listeners: { w: { address: "127.0.0.1:0", tls: { cert: no.pem, key: ${text} } } }\n`
+  const block = `listeners:
+  w:
+    address: 127.0.0.1:0
+    tls:
+      cert: no.pem
+      key: |
+${key.replace(/^(?=.)/gm, '        ')}
+      minVersion: 1
+`
+  for (const text of [
+    tls(JSON.stringify(key)),
+    block,
+    block.replace(/\n *-----END.*/, '\n        wrong: *x'),
+  ]) {
+    const problems = await problemsOf(text)
+    expect(problems.length).toBeGreaterThan(0)
+    expect(problems.map(({ frame, message }) => frame + message).join('\n')).not.toMatch(/MIGHA|GSM49/)
+  }
+})
