@@ -1,6 +1,6 @@
 /** One LB server and one raw backend for all tests of a file; each test gets a backend that has seen nothing. */
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, beforeEach } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
 import { type Lb, type SimpleSettings, simpleConfig, startLb } from './lb.ts'
 import { type BackendScript, type RawBackend, rawBackend, response } from './raw-backend.ts'
 import { type ClientOptions, type RawClient, rawClient } from './raw-client.ts'
@@ -42,6 +42,11 @@ export function fixture(given: SimpleSettings = {}, filters: readonly string[] =
   beforeEach(async () => {
     await need(backend).clear()
     need(backend).script = answerOk
+  })
+  // Whatever a test is about: what the proxy sends is strict HTTP, though a connection may end inside a request.
+  afterEach(() => {
+    const errors = need(backend).connections.map(({ error }) => error)
+    expect(errors.filter((error) => error !== undefined && !error.startsWith('connection ended'))).toEqual([])
   })
   return {
     get lb() {

@@ -148,7 +148,7 @@ function methodOf(data: string | Buffer): string {
   return data.toString('latin1').trimStart().slice(0, 32).split(' ')[0]
 }
 
-/** Connects to the port on 127.0.0.1; the socket is destroyed at the end of the test. */
+/** Connects to the port on 127.0.0.1; the connection is reset at the end of the test. */
 export async function rawClient(port: number, options: ClientOptions = {}): Promise<RawClient> {
   const target = { host: options.host ?? '127.0.0.1', port, allowHalfOpen: true, noDelay: true }
   const local = options.from === undefined ? {} : { localAddress: options.from }
@@ -158,7 +158,8 @@ export async function rawClient(port: number, options: ClientOptions = {}): Prom
       : tls.connect({ ...target, ...local, ...options.tls })
   const client = new RawClient(socket)
   if (options.paused === true) socket.pause()
-  release(options, () => socket.destroy())
+  // By RST: a FIN behind a complete request is a half-close, and the proxy would rightly go on with it.
+  release(options, () => client.abort())
   await once(socket, options.tls === undefined ? 'connect' : 'secureConnect')
   return client
 }
