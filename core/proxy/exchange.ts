@@ -121,7 +121,7 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     if (this.keepsBody) {
       this.bufferedBytes += end - start
       if (this.bufferedBytes <= this.service!.config.retries.bodyBuffer)
-        this.buffered.push(bytes.subarray(start, end))
+        this.#keep(bytes.subarray(start, end))
       else {
         this.keepsBody = false
         this.buffered = []
@@ -136,8 +136,15 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
       this.#collected('MR_BODY_TOO_LARGE')
       return false
     }
-    this.buffered.push(bytes)
+    this.#keep(bytes)
     return true
+  }
+
+  /** Many tiny pieces are joined: as objects each costs a hundred times its bytes. */
+  #keep(piece: Buffer): void {
+    this.buffered.push(piece)
+    const { length } = this.buffered
+    if (length >= 64 && this.bufferedBytes < length * 1024) this.buffered = [Buffer.concat(this.buffered)]
   }
 
   #collected(error: ErrorCode | undefined): void {
@@ -263,7 +270,7 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
 
   /** `timeouts.request` or `connections.queueTimeout` is over. */
   onDeadline(): void {
-    if (this.phase === phase.queued) this.fail('MR_QUEUE_TIMEOUT')
+    if (this.phase === phase.queued && !this.queueEndsRequest) this.fail('MR_QUEUE_TIMEOUT')
     else if (this.phase !== phase.idle) this.fail('MR_DEADLINE')
   }
 
@@ -304,7 +311,8 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     // The piece is the transform's: what was known of the memory around the backend's own does not hold for it.
     this.room = 0
     this.mustCopy = false
-    return (this.client.sendData(chunk, 0, chunk.length, false) & sent.wait) === 0
+    // What comes out of a transform may come late: nobody else would send it on.
+    return ((this.client.sendData(chunk, 0, chunk.length, false) | this.client.flush()) & sent.wait) === 0
   }
 
   /** The transformed answer is complete. */

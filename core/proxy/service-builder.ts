@@ -130,7 +130,7 @@ export class ServiceBuilder {
       backend.connectMs = timeouts.connectMs
       backend.pipelining = backend.refusesPipelining ? 1 : connections.pipelining
       if (!known || reconnect) backend.tls = backendTlsOptions(config.backends[i], config.tls)
-      if (reconnect) backend.pool.closeIdle()
+      if (reconnect) backend.pool.renew()
       if (!known || !sameBreaker) this.#attachBreaker(service, backend)
     })
     if (former && former !== service) {

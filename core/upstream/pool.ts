@@ -38,6 +38,8 @@ export class Pool<C extends PoolConnection> {
   /** All connections that are open or being opened. */
   readonly #all = new Set<C>()
   #connecting = 0
+  /** Opened under settings that no longer hold: closed when they become free. */
+  #outdated: Set<C> | undefined = undefined
   #retired = false
   /** [slot] cells of the shared table that this thread owns. */
   readonly #openCells: Int32Array
@@ -129,6 +131,10 @@ export class Pool<C extends PoolConnection> {
 
   /** HOT A connection has ended its last exchange and is fit for another. */
   release(connection: C): void {
+    if (this.#outdated?.has(connection)) {
+      connection.close()
+      return
+    }
     if (this.#waiting.length > 0) {
       this.#waiting.shift()!.granted(connection)
       return
@@ -157,6 +163,7 @@ export class Pool<C extends PoolConnection> {
 
   #remove(connection: C): void {
     this.unshare(connection)
+    this.#outdated?.delete(connection)
     this.#all.delete(connection)
     this.#openCells[this.#slot] = this.#all.size
   }
@@ -174,6 +181,13 @@ export class Pool<C extends PoolConnection> {
   closeIdle(): void {
     for (const connection of this.#idle.splice(0)) connection.close()
     this.#idleCells[this.#slot] = 0
+  }
+
+  /** The next exchange gets a new connection; those that are busy or being opened serve whom they serve. */
+  renew(): void {
+    this.closeIdle()
+    this.#shared.length = 0
+    this.#outdated = new Set(this.#all)
   }
 
   /** Every connection, for the end of the thread. */
