@@ -58,7 +58,12 @@ function enqueue(exchange: Exchange): void {
   }
   exchange.phase = phase.queued
   if (exchange.waitStartMs === 0) exchange.waitStartMs = exchange.plane.now()
-  exchange.plane.wheel.set(exchange, queueTimeoutMs)
+  const { requestMs } = service.config.timeouts
+  // The request's own deadline may come first: there is one wheel entry for both.
+  const left =
+    requestMs > 0 ? Math.max(1, requestMs - (exchange.plane.now() - exchange.startMs)) : queueTimeoutMs
+  exchange.queueEndsRequest = left < queueTimeoutMs
+  exchange.plane.wheel.set(exchange, Math.min(left, queueTimeoutMs))
   service.enqueue(exchange)
 }
 

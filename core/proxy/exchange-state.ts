@@ -82,6 +82,8 @@ export abstract class ExchangeState extends Deadline {
   token = 0
   attemptOpen = false
   attempts = 0
+  /** Its deadline in the queue is the request's own. */
+  queueEndsRequest = false
   /** Counted in the service's row of active exchanges. */
   keepsActive = false
   /** Time spent in filters' promises and queues: not the proxy's overhead. */

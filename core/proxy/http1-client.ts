@@ -35,6 +35,8 @@ const aheadBytes = 64 * 1024
 
 export interface ClientHost {
   readonly name: string
+  /** Takes no new requests: answers say so. */
+  readonly closing: boolean
   closed(client: Http1Client): void
 }
 
@@ -400,7 +402,13 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   sendHead(exchange: Exchange): void {
     const how = this.#writer.plan(exchange, this.#minor)
     const open = !this.#halfClosed || this.#rest !== undefined
-    if (this.#plane.draining || this.#body !== body.none || how === framing.close || !open)
+    if (
+      this.#plane.draining ||
+      this.#host.closing ||
+      this.#body !== body.none ||
+      how === framing.close ||
+      !open
+    )
       this.#keepAlive = false
     const connection = this.#keepAlive
       ? this.#minor === 0
@@ -487,11 +495,11 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
     this.#rest = undefined
     this.#partial = undefined
     this.#writer.flush()
-    this.#arm(
-      waits.linger,
-      this.#socket.writableLength > 0 ? this.#plane.runtime.limits.writeStallMs : lingerMs,
-    )
-    this.#socket.end()
+    this.#arm(waits.linger, this.#plane.runtime.limits.writeStallMs)
+    // The client's time to read begins when all has left.
+    this.#socket.end(() => {
+      if (this.#life === life.lingering) this.#arm(waits.linger, lingerMs)
+    })
     this.#socket.resume()
   }
 
@@ -521,7 +529,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
         this.#arm(waits.body, this.#plane.runtime.limits.bodyIdleMs)
       else if (this.#exchange === undefined) this.#arm(waits.idle, this.#plane.runtime.limits.keepAliveMs)
       else this.#plane.wheel.clear(this)
-    } else if (this.#waits === waits.linger) this.#arm(waits.linger, lingerMs)
+    }
     this.#exchange?.clientDrain()
   }
 

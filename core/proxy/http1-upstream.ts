@@ -12,7 +12,6 @@ import { isBodyless, readFraming } from '../http1/framing.ts'
 import { MessageHead } from '../http1/head.ts'
 import { headResult, parseHead } from '../http1/parse.ts'
 import { hasToken } from '../http1/serialize.ts'
-import { ReadBuffers } from '../upstream/buffers.ts'
 import { Connection, type ConnectionHandler, type Endpoint } from '../upstream/connection.ts'
 import type { PoolConnection } from '../upstream/pool.ts'
 import { Deadline } from './deadlines.ts'
@@ -58,11 +57,13 @@ export class Http1Upstream
   #reusable = true
   #served = 0
   #anyByte = false
+  /** Deadlines of the exchanges it carries: of the one that was sent last, whether or not its client is still there. */
+  #firstByteMs = 1
+  #idleMs = 1
   #hintMs = Number.POSITIVE_INFINITY
   /** Bytes held back while a response filter makes up its mind. */
   #held: Buffer | undefined = undefined
   #holding = false
-  #largeAnswer = false
   /** Set while the reader is at work: `resume` inside it only lets it go on. */
   #inReader = false
 
@@ -91,7 +92,6 @@ export class Http1Upstream
   park(idleMs: number): void {
     this.#life = life.idle
     this.#plane.wheel.set(this, Math.min(idleMs, this.#hintMs))
-    if (!this.#largeAnswer) this.#connection.shrink()
   }
 
   close(): void {
@@ -108,11 +108,14 @@ export class Http1Upstream
     this.#headTurns.push(exchange.method === 'HEAD')
     this.#requestSent = false
     this.#chunkedRequest = exchange.requestLength < 0
+    const { timeouts } = exchange.service!.config
+    this.#firstByteMs = timeouts.firstByteMs
+    this.#idleMs = timeouts.idleMs
     this.#outbox += requestHead(exchange)
     if (first) {
       this.#reading = reading.head
       this.#anyByte = false
-      this.#plane.wheel.set(this, exchange.service!.config.timeouts.firstByteMs)
+      this.#plane.wheel.set(this, this.#firstByteMs)
     }
     if (this.#backend.pipelining > 1 && exchange.mayShare) {
       if (this.canShare) this.#backend.pool.share(this)
@@ -127,8 +130,7 @@ export class Http1Upstream
       return this.#connection.write(bytes.subarray(start, end))
     }
     if (end === start) return true
-    const firstByteMs = this.#turns[0]?.service?.config.timeouts.firstByteMs ?? 0
-    this.#plane.wheel.set(this, firstByteMs)
+    this.#plane.wheel.set(this, this.#firstByteMs)
     const before = this.#chunkedRequest ? `${(end - start).toString(16)}\r\n` : ''
     const after = this.#chunkedRequest ? '\r\n' : ''
     if (end - start <= joinBytes) {
@@ -283,14 +285,15 @@ export class Http1Upstream
     }
     this.#connection.streaming = this.#reading !== reading.head
     if (this.#partial !== undefined) {
-      this.#plane.wheel.set(this, this.#turns[0]?.service?.config.timeouts.idleMs ?? 1)
+      this.#plane.wheel.set(this, this.#idleMs)
     }
     const exchange = this.#turns[0]
     if (exchange && this.#reading !== reading.head && this.#reading !== reading.end) {
-      this.#largeAnswer = true
-      this.#obey(exchange.client.flush())
+      // The rest is waiting: it leaves together with what has come.
+      if (this.#connection.filled) this.#plane.flushSoon(exchange)
+      else this.#obey(exchange.client.flush())
       const tunnel = this.#life === life.tunnel
-      this.#plane.wheel.set(this, tunnel ? tunnelIdleMs : exchange.service!.config.timeouts.idleMs)
+      this.#plane.wheel.set(this, tunnel ? tunnelIdleMs : this.#idleMs)
     }
   }
 
@@ -394,7 +397,6 @@ export class Http1Upstream
       this.#reading = reading.close
       this.#reusable = false
     }
-    this.#largeAnswer = length > ReadBuffers.sharedBytes - head.length
     if (exchange === undefined) {
       this.#plane.giveHead(head)
       return true
@@ -441,7 +443,7 @@ export class Http1Upstream
     exchange?.upstreamInformational(head)
     this.#plane.giveHead(head)
     // An interim answer is a sign of life.
-    if (exchange) this.#plane.wheel.set(this, exchange.service!.config.timeouts.firstByteMs)
+    this.#plane.wheel.set(this, this.#firstByteMs)
     return !this.#connection.closed && this.#turns.length > 0
   }
 
@@ -471,9 +473,8 @@ export class Http1Upstream
       return
     }
     if (waiting) {
-      const next = this.#turns[0]
       this.#anyByte = more
-      this.#plane.wheel.set(this, next?.service?.config.timeouts.firstByteMs ?? 1)
+      this.#plane.wheel.set(this, this.#firstByteMs)
       if (this.canShare) this.#backend.pool.share(this)
       // The last client may have been slow; those behind it are not.
       this.#connection.resume()
@@ -538,7 +539,7 @@ export class Http1Upstream
       this.#fail('MR_FIRST_BYTE_TIMEOUT', 'the backend did not answer in time')
     else if (this.#holding || this.#connection.paused) {
       // It is the client that is slow; its own deadline decides.
-      this.#plane.wheel.set(this, this.#turns[0]?.service?.config.timeouts.idleMs ?? 1)
+      this.#plane.wheel.set(this, this.#idleMs)
     } else this.#fail('MR_UPSTREAM_IDLE', 'the backend stopped sending')
   }
 

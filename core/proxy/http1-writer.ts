@@ -2,6 +2,7 @@
  * length is unknown. Small pieces of one loop turn leave together. */
 import type { Socket } from 'node:net'
 import { trailerLines } from '../http1/chunked.ts'
+import { field } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
 import { keptFields, nominatedNames } from '../http1/serialize.ts'
 import type { Exchange } from './exchange.ts'
@@ -26,14 +27,14 @@ export class Http1Writer {
 
   informational(head: MessageHead): void {
     const reason = head.text.slice(head.targetStart, head.targetEnd)
-    const fields = keptFields(head, 0, nominatedNames(head))
+    const fields = keptFields(head, 1 << field.contentLength, nominatedNames(head))
     this.#socket.write(`HTTP/1.1 ${head.status} ${reason}\r\n${fields}\r\n`, 'latin1')
   }
 
   /** 101 and what its fields say; Connection and Upgrade are ours to send on. */
   switching(exchange: Exchange, head: MessageHead): void {
     this.#exchange = exchange
-    const fields = keptFields(head, 0, nominatedNames(head))
+    const fields = keptFields(head, 1 << field.contentLength, nominatedNames(head))
     this.#outbox += `${statusLine(101)}Connection: Upgrade\r\nUpgrade: ${exchange.upgrade}\r\n${fields}\r\n`
     this.#how = framing.close
     this.flush()

@@ -24,6 +24,7 @@ export interface ListenerDeps {
 
 export class Listener {
   readonly name: string
+  closing = false
   config: ListenerConfig
   readonly #deps: ListenerDeps
   readonly #server: net.Server
@@ -200,6 +201,7 @@ export class Listener {
 
   /** Stops accepting; open connections go on. */
   close(): Promise<void> {
+    this.closing = true
     for (const socket of this.#early ?? []) socket.destroy()
     return new Promise((resolve) => {
       this.#server.close(() => resolve())

@@ -11,6 +11,7 @@ import { Exchange } from './exchange.ts'
 import { phase } from './exchange-state.ts'
 import { Ids } from './ids.ts'
 import type { Runtime } from './runtime.ts'
+import type { ClientStream } from './stream.ts'
 import { TransformPipe } from './transform.ts'
 
 const maxPooled = 1024
@@ -34,6 +35,7 @@ export class PlaneContext {
   readonly wall: () => number
   readonly #heads: MessageHead[] = []
   readonly #exchanges: Exchange[] = []
+  readonly #unflushed: ClientStream[] = []
   #fieldLimit = 100
 
   constructor(deps: PlaneDeps) {
@@ -81,6 +83,16 @@ export class PlaneContext {
       return
     }
     this.#exchanges.push(exchange)
+  }
+
+  // HOT
+  /** Flushes the exchange's client after this turn of the loop, should nothing else do it before. */
+  flushSoon(exchange: Exchange): void {
+    this.#unflushed.push(exchange.client)
+    if (this.#unflushed.length > 1) return
+    setImmediate(() => {
+      for (const client of this.#unflushed.splice(0)) if (!client.gone) client.flush()
+    })
   }
 
   /** Transforms of a request's body, between the client and the backend. */

@@ -3,15 +3,15 @@ import { field } from '../http1/fields.ts'
 import { forwardingFields, keptFields } from '../http1/serialize.ts'
 import type { Exchange } from './exchange.ts'
 
-/** In an edited field list: what is written by us or goes with the framing. */
-const replaced: ReadonlySet<string> = new Set([
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'host',
-  'content-length',
-])
+/** In an edited field list: what is written by us. */
+const ours = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'host']
+/** By what goes with them: a length that no longer holds, an expectation that we have met. */
+const skips: readonly ReadonlySet<string>[] = [
+  new Set(ours),
+  new Set([...ours, 'content-length']),
+  new Set([...ours, 'expect']),
+  new Set([...ours, 'content-length', 'expect']),
+]
 
 // HOT
 /** Latin1 text from the request line to the empty line. */
@@ -34,13 +34,12 @@ export function requestHead(exchange: Exchange): string {
   if (foreignId) drop |= 1 << field.requestId
   const addId = edited ? !exchange.fields!.has('x-request-id') : foreignId || !head.has(field.requestId)
   let text: string
-  if (edited) text = `${startLine(exchange)}Host: ${host}\r\n${exchange.fields!.lines(replaced)}`
+  if (edited) text = editedHead(exchange, host)
   else if ((drop & (1 << field.host)) !== 0) {
     text = `${startLine(exchange)}Host: ${host}\r\n${keptFields(head, drop, exchange.nominated)}`
   } else if (exchange.startLineKept) {
     text = keptFields(head, drop, exchange.nominated, 0)
   } else text = startLine(exchange) + keptFields(head, drop, exchange.nominated)
-  if (edited && exchange.requestLength > 0) text += `Content-Length: ${exchange.requestLength}\r\n`
   if (exchange.requestLength < 0) text += 'Transfer-Encoding: chunked\r\n'
   if (upgrade !== '') text += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
   text += exchange.client.forwardingLines(exchange.host)
@@ -48,6 +47,18 @@ export function requestHead(exchange: Exchange): string {
   if (addId && addTrace && !exchange.hasId) return text + exchange.takeIdLines()
   if (addId) text += `X-Request-Id: ${exchange.id}\r\n`
   return text + (addTrace ? plane.ids.traceLines() : '\r\n')
+}
+
+function editedHead(exchange: Exchange, host: string): string {
+  const fields = exchange.fields!
+  const given = exchange.head.known(field.requestId)
+  if (given !== undefined && fields.get('x-request-id') === given && given !== exchange.id) {
+    fields.put('X-Request-Id', exchange.id)
+  }
+  const ownHost = exchange.hostReplaced || exchange.service!.config.host.mode !== 'client'
+  const name = ownHost ? host : (fields.get('host') ?? host)
+  const skip = (exchange.requestLength < 0 ? 1 : 0) | (exchange.expectAnswered ? 2 : 0)
+  return `${startLine(exchange)}Host: ${name}\r\n${fields.lines(skips[skip])}`
 }
 
 function startLine(exchange: Exchange): string {

@@ -32,7 +32,8 @@ export function responseHead(exchange: Exchange, how: number, connection: string
     return `${statusLine(exchange.status)}${fields!.lines(noSkip)}${length}${dateLine(exchange)}${id}${connection}\r\n`
   }
   const piped = exchange.responsePipe !== undefined
-  if (fields?.changed === true) return startLine(exchange) + fields.lines(piped ? noSkip : keepSkip) + tail
+  if (fields?.changed === true)
+    return startLine(exchange) + fields.lines(piped || exchange.status === 204 ? noSkip : keepSkip) + tail
   // RFC 9110 §8.6: no Content-Length in a 204.
   const drop = piped || exchange.status === 204 ? 1 << field.contentLength : 0
   // A status line without the space behind its code is let pass, but not passed on (RFC 9112 §4).

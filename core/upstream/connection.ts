@@ -40,13 +40,12 @@ export class Connection {
   #own: Buffer | undefined = undefined
   /** The handler is in the middle of a message that is worth a buffer of its own. */
   streaming = false
-  #retained = false
   #error: Error | undefined = undefined
   #paused = false
   /** Inside a read callback: only then may the buffer be exchanged, because the socket asks for the next one after it. */
   #inRead = false
-  /** The last read filled its buffer: more was waiting. */
-  #filled = false
+  /** The last read filled its buffer: more is waiting, and the socket reads on at once. */
+  filled = false
   connected = false
   closed = false
 
@@ -74,7 +73,7 @@ export class Connection {
       buffer: (): Buffer => this.#nextBuffer(),
       callback: (length: number, bytes: Uint8Array): boolean => {
         this.#inRead = true
-        this.#filled = length === bytes.length
+        this.filled = length === bytes.length
         this.#handler.onBytes(bytes as Buffer, length)
         this.#inRead = false
         return !this.#paused
@@ -119,15 +118,7 @@ export class Connection {
   #nextBuffer(): Buffer {
     if (this.streaming) {
       if (this.#own === undefined) this.#own = this.#buffers.takeSmall()
-      else if (this.#filled && this.#own.length === ReadBuffers.smallBytes) this.#grow(this.#own)
-      return this.#own
-    }
-    if (this.#own === undefined) return this.#buffers.shared
-    if (this.#retained || this.#buffers.retained < ReadBuffers.maxRetained) {
-      if (!this.#retained) {
-        this.#retained = true
-        this.#buffers.retained++
-      }
+      else if (this.filled && this.#own.length === ReadBuffers.smallBytes) this.#grow(this.#own)
       return this.#own
     }
     this.#releaseBuffer()
@@ -147,7 +138,7 @@ export class Connection {
   hold(): void {
     if (!this.#inRead || this.#own === undefined) return
     this.#buffers.forget(this.#own)
-    this.#letGo()
+    this.#own = undefined
   }
 
   #grow(small: Buffer): void {
@@ -162,23 +153,10 @@ export class Connection {
     return bytes === this.#buffers.shared
   }
 
-  #letGo(): void {
-    if (this.#retained) {
-      this.#retained = false
-      this.#buffers.retained--
-    }
-    this.#own = undefined
-  }
-
-  /** The last message was small: a large buffer is of no use while the connection idles. */
-  shrink(): void {
-    if (this.#inRead) this.#releaseBuffer()
-  }
-
   #releaseBuffer(): void {
     if (this.#own === undefined) return
     this.#buffers.give(this.#own)
-    this.#letGo()
+    this.#own = undefined
   }
 
   /** HOT Returns false when the writer should wait for `onDrain`. Strings are latin1. */
