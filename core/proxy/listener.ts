@@ -2,6 +2,7 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import type { LimitsConfig, ListenerConfig } from '../config/snapshot.ts'
+import type { Timer } from '../contracts/plugin.ts'
 import { MillraceError } from '../host/errors.ts'
 import { addressCells, type SharedTable, sumColumn } from '../threads/table.ts'
 import { hashString } from './hash-key.ts'
@@ -145,16 +146,26 @@ export class Listener {
       return
     }
     const key = endpointOf(socket)
-    this.#wrapped.set(key, { address, socket })
-    socket.once('close', () => this.#wrapped.delete(key))
+    // The server's own handshake timeout is fixed when it is made; this one follows the limits of the day.
+    const { plane } = this.#deps
+    const late = plane.clock.after(plane.runtime.limits.tlsHandshakeMs, () => socket.destroy())
+    this.#wrapped.set(key, { address, socket, late })
+    socket.once('close', () => {
+      late.cancel()
+      this.#wrapped.delete(key)
+    })
     this.#secure.emit('connection', socket)
   }
 
   /** Connections under TLS by their endpoint: a secure socket shows neither what it wraps nor what a PROXY header said. */
-  readonly #wrapped = new Map<string, { readonly address: string; readonly socket: net.Socket }>()
+  readonly #wrapped = new Map<
+    string,
+    { readonly address: string; readonly socket: net.Socket; readonly late: Timer }
+  >()
 
   #serveSecure(socket: net.Socket): void {
     const wrapped = this.#wrapped.get(endpointOf(socket))
+    wrapped?.late.cancel()
     this.#serve(socket, wrapped?.socket ?? socket, wrapped?.address ?? addressOf(socket), 'https')
   }
 
