@@ -2,14 +2,21 @@
  * Many clients and a backend that misbehave at random, from a seed: whatever happens, a client that is answered gets its own
  * answer, whole; a request is never served twice where it must not be; and nothing stays behind.
  */
-import { describe, expect, test } from 'vitest'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, test } from 'vitest'
 import { type Random, seededRandom } from '../fuzz/random.ts'
+import { createCertificateAuthority } from '../harness/certificates.ts'
 import { type Lb, reusedLb, simpleConfig } from '../harness/lb.ts'
 import { fieldValue, type RawRequest, type RawResponse } from '../harness/message-reader.ts'
 import { type BackendConnection, type RawBackend, rawBackend, response } from '../harness/raw-backend.ts'
-import { chunked, type RawClient, rawClient, request } from '../harness/raw-client.ts'
+import { type ClientOptions, chunked, type RawClient, rawClient, request } from '../harness/raw-client.ts'
 
-const serve = reusedLb()
+const serve = reusedLb({ directory: fileURLToPath(new URL('.', import.meta.url)) })
+const authority = createCertificateAuthority()
+afterAll(() => authority.dispose())
+const { cert, key } = authority.server(['localhost', '127.0.0.1'])
+const local = { cert, key }
+const seeds = [1, 2]
 const admin = { address: '127.0.0.1:0' }
 
 /** What the body of the answer to a request must be: it depends on the request alone. */
@@ -113,10 +120,17 @@ function check(target: string, method: string, body: string, answer: RawResponse
 }
 
 /** One client: asks in turn, sometimes several at once, sometimes leaving in the middle. */
-async function ask(lb: Lb, name: string, count: number, random: Random, tally: Tally): Promise<void> {
+async function ask(
+  lb: Lb,
+  tls: ClientOptions['tls'],
+  name: string,
+  count: number,
+  random: Random,
+  tally: Tally,
+): Promise<void> {
   let client: RawClient | undefined
   for (let i = 0; i < count; i++) {
-    client ??= await rawClient(lb.port)
+    client ??= await rawClient(lb.port, { tls })
     const batch = Array.from({ length: random.chance(0.2) ? 3 : 1 }, (_, n) => {
       const target = `/${name}-${i}-${n}`
       return { target, ...makeRequest(target, random) }
@@ -159,24 +173,66 @@ function sentTwice(backends: readonly RawBackend[]): string[] {
   return twice
 }
 
-describe.each([
-  [1, 0.15],
-  [8, 0.1],
-])('pipelining %i, faults %f', (pipelining, faults) => {
-  test.each([1, 2, 3])('seed %i', { timeout: 60_000 }, async (seed) => {
+const plugins = ['../harness/plugins/editing.ts', '../harness/plugins/passing.ts', './plugins/slow-answer.ts']
+const filters = ['editing', 'passing', 'slow-answer']
+
+interface Setting {
+  readonly name: string
+  readonly pipelining: number
+  readonly faults: number
+  readonly filters?: readonly string[]
+  readonly tls?: boolean
+  /** Another config again and again: weights change, connections stay. */
+  readonly reloads?: boolean
+}
+
+const settings: readonly Setting[] = [
+  { name: 'one at a time', pipelining: 1, faults: 0.15 },
+  { name: 'pipelined', pipelining: 8, faults: 0.1 },
+  { name: 'through filters', pipelining: 1, faults: 0.1, filters },
+  { name: 'pipelined, through filters', pipelining: 8, faults: 0.1, filters },
+  { name: 'over TLS', pipelining: 1, faults: 0.1, tls: true },
+  { name: 'pipelined, over TLS, through filters', pipelining: 8, faults: 0.1, tls: true, filters },
+  { name: 'with reloads', pipelining: 1, faults: 0.1, reloads: true },
+  { name: 'pipelined, with reloads, through filters', pipelining: 8, faults: 0.1, reloads: true, filters },
+]
+
+describe.each(settings)('$name', (setting) => {
+  const { pipelining, faults, tls } = setting
+  test.each(seeds)('seed %i', { timeout: 60_000 }, async (seed) => {
     const random = seededRandom(seed * 1_000 + pipelining)
-    const backends = await Promise.all([rawBackend({}), rawBackend({}), rawBackend({})])
+    const options = tls ? { tls: local } : {}
+    const backends = await Promise.all([1, 2, 3].map(() => rawBackend({}, options)))
     for (const backend of backends) {
       backend.script = { onConnection: (connection) => misbehave(connection, random, faults) }
     }
-    const timeouts = { firstByte: '300ms', idle: '300ms' }
-    const connections = { pipelining, max: 6 }
-    const lb = await serve(simpleConfig(backends, { admin, service: { timeouts, connections } }))
+    const config = (weight: number) =>
+      simpleConfig([], {
+        admin,
+        plugins,
+        listener: tls ? { tls: local } : {},
+        service: {
+          backends: backends.map(({ url }, i) => ({ url, weight: i === 0 ? weight : 2 })),
+          timeouts: { connect: '5s', firstByte: '300ms', idle: '300ms' },
+          connections: { pipelining, max: 6 },
+          filters: setting.filters ?? [],
+          tls: { ca: authority.ca },
+        },
+      })
+    const lb = await serve(config(1))
     const tally: Tally = { whole: 0, failed: 0, posts: 0, wrong: [] }
-    const clients = Array.from({ length: 40 }, (_, i) => ask(lb, `c${i}`, 30, random, tally))
-    await Promise.all(clients)
+    const clientTls = tls ? { ca: authority.ca, servername: 'localhost' } : undefined
+    const asking = Promise.all(
+      Array.from({ length: 40 }, (_, i) => ask(lb, clientTls, `c${i}`, 25, random, tally)),
+    )
+    let over = false
+    void asking.finally(() => {
+      over = true
+    })
+    for (let weight = 2; setting.reloads && !over; weight = (weight % 7) + 1) await lb.apply(config(weight))
+    await asking
     expect(tally.wrong.join('\n')).toBe('')
-    expect(tally.whole).toBeGreaterThan(600)
+    expect(tally.whole).toBeGreaterThan(500)
     expect(sentTwice(backends)).toEqual([])
     await expectNothingLeft(lb, backends)
   })
