@@ -88,7 +88,9 @@ export function answerError(exchange: Exchange, code: ErrorCode, detail: string)
   exchange.upstream = undefined
   if (exchange.waitList) exchange.leaveQueue()
   if (detail !== '') exchange.plane.log.debug(`${code}: ${detail}`, { id: exchange.id })
-  if (exchange.phase === phase.answering && exchange.own === undefined) {
+  // While a response filter thinks, the client has seen nothing: it gets an answer, which that filter does not see again.
+  if (exchange.holdsAnswer) exchange.ownFiltered = true
+  if (exchange.phase === phase.answering && exchange.own === undefined && !exchange.holdsAnswer) {
     exchange.client.abort()
     exchange.finish(code === 'MR_DEADLINE' || code === 'MR_UPSTREAM_IDLE' ? 'timeout' : 'backend-abort')
     return

@@ -306,6 +306,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
         return -1
       }
     }
+    if (exchange.upstream?.flush() === false) this.#bodyFull = true
     // The exchange may have ended meanwhile, and the connection with it.
     if (this.#exchange !== exchange || this.#life !== life.open) return -1
     if (this.#body === body.length ? this.#bodyLeft === 0 : this.#decoder!.done) this.#bodyEnd(exchange)

@@ -28,6 +28,8 @@ const reading = { head: 0, length: 1, chunked: 2, close: 3, end: 4 } as const
 
 /** Pieces of a body up to this are copied into the string that their head is written with. */
 const joinBytes = 4 * 1024
+/** More than this is not held back. */
+const outboxBytes = 16 * 1024
 /** The backend's own idea of an idle time is cut by this, so that we close first. */
 const hintMarginMs = 1000
 
@@ -135,7 +137,10 @@ export class Http1Upstream
     const after = this.#chunkedRequest ? '\r\n' : ''
     if (end - start <= joinBytes) {
       this.#outbox += before + bytes.toString('latin1', start, end) + after
-      return this.#write()
+      // Pieces of one read leave together: a body in tiny chunks must not cost a write for each.
+      if (this.#outbox.length > outboxBytes) return this.#write()
+      this.#plane.flushSoon(this)
+      return true
     }
     const { socket } = this.#connection
     socket.cork()
@@ -157,19 +162,17 @@ export class Http1Upstream
   }
 
   // HOT
-  flush(): void {
-    if (this.#outbox === '') return
-    if (this.#backend.pipelining === 1) {
-      this.#write()
-      return
-    }
+  flush(): boolean {
+    if (this.#outbox === '') return true
+    if (this.#backend.pipelining === 1) return this.#write()
     // Requests of one loop turn leave in one write.
-    if (this.#flushPlanned) return
+    if (this.#flushPlanned) return true
     this.#flushPlanned = true
     setImmediate(() => {
       this.#flushPlanned = false
       this.#write()
     })
+    return true
   }
 
   #write(): boolean {
@@ -290,7 +293,7 @@ export class Http1Upstream
     const exchange = this.#turns[0]
     if (exchange && this.#reading !== reading.head && this.#reading !== reading.end) {
       // The rest is waiting: it leaves together with what has come.
-      if (this.#connection.filled) this.#plane.flushSoon(exchange)
+      if (this.#connection.filled) this.#plane.flushSoon(exchange.client)
       else this.#obey(exchange.client.flush())
       const tunnel = this.#life === life.tunnel
       this.#plane.wheel.set(this, tunnel ? tunnelIdleMs : this.#idleMs)

@@ -149,7 +149,8 @@ export class Listener {
     // The server's own handshake timeout is fixed when it is made; this one follows the limits of the day.
     const { plane } = this.#deps
     const late = plane.clock.after(plane.runtime.limits.tlsHandshakeMs, () => socket.destroy())
-    this.#wrapped.set(key, { address, socket, late })
+    // Unix sockets have no endpoint to tell them apart by: they go without.
+    if (!this.config.socketPath) this.#wrapped.set(key, { address, socket, late })
     socket.once('close', () => {
       late.cancel()
       this.#wrapped.delete(key)
@@ -234,7 +235,7 @@ function addressOf(socket: net.Socket): string {
 }
 
 function endpointOf(socket: net.Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort}`
+  return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`
 }
 
 /** Where the kernel spreads connections over several listeners of one port (node:net `reusePort`). */

@@ -11,10 +11,14 @@ import { Exchange } from './exchange.ts'
 import { phase } from './exchange-state.ts'
 import { Ids } from './ids.ts'
 import type { Runtime } from './runtime.ts'
-import type { ClientStream } from './stream.ts'
 import { TransformPipe } from './transform.ts'
 
 const maxPooled = 1024
+
+/** What holds small pieces back; flushing twice does nothing. */
+interface Flushed {
+  flush(): unknown
+}
 
 export class PlaneContext {
   readonly clock: Clock
@@ -35,7 +39,7 @@ export class PlaneContext {
   readonly wall: () => number
   readonly #heads: MessageHead[] = []
   readonly #exchanges: Exchange[] = []
-  readonly #unflushed: ClientStream[] = []
+  readonly #unflushed: Flushed[] = []
   #fieldLimit = 100
 
   constructor(deps: PlaneDeps) {
@@ -86,12 +90,13 @@ export class PlaneContext {
   }
 
   // HOT
-  /** Flushes the exchange's client after this turn of the loop, should nothing else do it before. */
-  flushSoon(exchange: Exchange): void {
-    this.#unflushed.push(exchange.client)
+  /** Flushes a stream after this turn of the loop, should nothing else do it before. */
+  flushSoon(stream: Flushed): void {
+    if (this.#unflushed[this.#unflushed.length - 1] === stream) return
+    this.#unflushed.push(stream)
     if (this.#unflushed.length > 1) return
     setImmediate(() => {
-      for (const client of this.#unflushed.splice(0)) if (!client.gone) client.flush()
+      for (const stream of this.#unflushed.splice(0)) stream.flush()
     })
   }
 

@@ -71,17 +71,22 @@ export class ServiceBuilder {
       queue,
       algorithm: algorithm.instance,
       breaker,
-      onFault: (backend, hook, error) => {
-        this.#deps.metrics.pluginFault()
-        const use = breakerHooks.has(hook ?? '') ? config.breaker?.use : config.algorithm.use
-        this.#deps.log.warn(hook ? `${use} failed in ${hook}` : `algorithm ${use} picked what it must not`, {
-          code: 'MR_PLUGIN_FAULT',
-          service: config.name,
-          backend: backend?.url,
-          cause: error instanceof Error ? error.stack : error,
-        })
-      },
+      onFault: this.#faultOf(config),
     })
+  }
+
+  /** Made apart from `build`: a closure in there would hold the former version, and that one its own, for ever. */
+  #faultOf(config: ServiceConfig): ServiceRuntime['onFault'] {
+    return (backend, hook, error) => {
+      this.#deps.metrics.pluginFault()
+      const use = breakerHooks.has(hook ?? '') ? config.breaker?.use : config.algorithm.use
+      this.#deps.log.warn(hook ? `${use} failed in ${hook}` : `algorithm ${use} picked what it must not`, {
+        code: 'MR_PLUGIN_FAULT',
+        service: config.name,
+        backend: backend?.url,
+        cause: error instanceof Error ? error.stack : error,
+      })
+    }
   }
 
   #backend(config: ServiceConfig, i: number, slot: number, queue: ServiceQueue): HttpBackend {

@@ -2,6 +2,7 @@
 import { WaitList } from '../upstream/wait-list.ts'
 import { startAttempt } from './attempt.ts'
 import type { Exchange } from './exchange.ts'
+import { phase } from './exchange-state.ts'
 import type { Http1Upstream } from './http1-upstream.ts'
 
 export class ServiceQueue {
@@ -37,5 +38,7 @@ export class ServiceQueue {
       exchange.plane.wheel.set(exchange, Math.max(1, requestMs - (exchange.plane.now() - exchange.startMs)))
     }
     startAttempt(exchange)
+    // One that has come to nothing has not used the place.
+    if (exchange.phase === phase.idle) this.pump(shared)
   }
 }

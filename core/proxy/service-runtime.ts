@@ -231,7 +231,9 @@ export class ServiceRuntime {
 
   // HOT
   settled(backend: HttpBackend, outcome: Outcome, firstByteMs: number): void {
-    const algorithm = this.successor === undefined ? this.algorithm : this.successor.algorithm
+    let newest: ServiceRuntime = this
+    while (newest.successor !== undefined) newest = newest.successor
+    const algorithm = newest.algorithm
     if (algorithm.settled === undefined) return
     try {
       algorithm.settled(backend, outcome, firstByteMs)

@@ -62,7 +62,8 @@ export interface UpstreamStream {
   /** True: go on; false: wait for the drain call. */
   sendData(bytes: Buffer, start: number, end: number): boolean
   sendEnd(exchange: Exchange, trailers: MessageHead | undefined): void
-  flush(): void
+  /** Writes what was held back. False: wait for the drain call. */
+  flush(): boolean
   pause(): void
   resume(): void
   /** The exchange is no longer interested; the connection is not used again unless the answer was complete. */
