@@ -1,0 +1,3 @@
+/** `millrace/conformance`: the name is reserved for the kit that plugin authors will test their plugins with. It exports
+ * nothing yet. */
+export {}
