@@ -20,4 +20,8 @@ const server = http.createServer((request, response) => {
 process.on('SIGINT', () => {})
 process.on('SIGHUP', () => {})
 process.on('disconnect', () => process.exit(0))
-server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
+server.listen(0, '127.0.0.1', () => {
+  const { port } = server.address() as AddressInfo
+  // The parent may be gone already; that is told by `disconnect`.
+  process.send?.(port, undefined, undefined, () => {})
+})

@@ -9,6 +9,7 @@ import { effectiveConfig } from './effective.ts'
 import { UsageError } from './failure.ts'
 import { findConfig, type Loaded, loadWithPlugins, tellWarnings } from './load.ts'
 import type { Verb } from './main.ts'
+import { withOptionDefaults } from './option-defaults.ts'
 import type { Terminal } from './terminal.ts'
 
 interface Tree {
@@ -140,12 +141,9 @@ function explainRoute({ snapshot }: LoadedConfig, query: RouteQuery, only: strin
 }
 
 function explainAll(loaded: Loaded, terminal: Terminal): void {
+  const config = withOptionDefaults(loaded.config, loaded.registry.catalog())
   terminal.out('# Effective config: the file with every default filled in')
-  terminal.out(
-    stringify(effectiveConfig(loaded.config, loaded.config.redact), {
-      aliasDuplicateObjects: false,
-    }).trimEnd(),
-  )
+  terminal.out(stringify(effectiveConfig(config, config.redact), { aliasDuplicateObjects: false }).trimEnd())
   terminal.out('\n# Plugins, in the order in which a request meets them')
   terminal.out(pluginTree(loaded).replaceAll(/^/gm, '# '))
 }
@@ -155,7 +153,7 @@ export const explain: Verb = (program, { terminal }) =>
     .command('explain [method] [url]')
     .description('print the effective config and the plugin tree, or which route a request takes')
     .option('-c, --config <file>', 'config file')
-    .option('-H, --header <name:value>', 'a header of the request; may be repeated', collect, [])
+    .option('-H, --header <name:value>', 'a header of the request; may be repeated', collect)
     .option('-l, --listener <name>', 'only this listener')
     .action(async (method: string | undefined, url: string | undefined, options: ExplainOptions) => {
       const source = findConfig(terminal, options.config)
@@ -168,15 +166,15 @@ export const explain: Verb = (program, { terminal }) =>
 
 interface ExplainOptions {
   readonly config?: string
-  readonly header: readonly string[]
+  readonly header?: readonly string[]
   readonly listener?: string
 }
 
-const collect = (value: string, values: readonly string[]): readonly string[] => [...values, value]
+const collect = (value: string, values: readonly string[] = []): readonly string[] => [...values, value]
 
 function readQuery(method: string | undefined, url: string | undefined, options: ExplainOptions) {
   if (method === undefined) return undefined
   if (url === undefined)
     throw new UsageError('expected a method and a URL: explain GET http://shop.example.com/')
-  return parseQuery(method, url, options.header)
+  return parseQuery(method, url, options.header ?? [])
 }

@@ -1,5 +1,6 @@
 /** Who listens on a port of this machine. Linux only, and only processes that this user may look into. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import path from 'node:path'
 
 export interface PortOwner {
   readonly pid: number
@@ -39,10 +40,19 @@ function holds(pid: string, inodes: ReadonlySet<string>): boolean {
   }
 }
 
+/** By its binary: a program may name itself as it likes, and Node calls itself `MainThread`. */
+function commandOf(pid: string): string {
+  try {
+    return path.basename(readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, ''))
+  } catch {
+    return read(`/proc/${pid}/comm`).trim()
+  }
+}
+
 export function portOwner(port: number): PortOwner | undefined {
   const inodes = inodesOf(port)
   if (inodes.size === 0) return undefined
   const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && holds(name, inodes))
   if (pid === undefined) return undefined
-  return { pid: Number(pid), command: read(`/proc/${pid}/comm`).trim() }
+  return { pid: Number(pid), command: commandOf(pid) }
 }

@@ -75,6 +75,18 @@ describe('explain', () => {
     expect(out).toContain('# │  └─ health-source http-probe (built-in, main thread)\n')
   })
 
+  test('prints the defaults of plugins too; what is set stays, and the whole reads again', async () => {
+    const { out } = await explain()
+    const printed = parse(out)
+    expect(printed.services.api.health).toMatchObject({ path: '/health', method: 'GET', interval: '1500ms' })
+    expect(printed.services.shop.breaker).toMatchObject({ use: 'error-rate', window: '10s', minRequests: 20 })
+    const again = folderWith({ 'lb.yaml': out })
+    expect(await runCli(['check', 'lb.yaml'], { directory: again })).toMatchObject({ status: 0 })
+    expect((await runCli(['explain', '-c', 'lb.yaml'], { directory: again })).out).toContain(
+      out.slice(out.indexOf('\nlimits:'), out.indexOf('\n# Plugins')),
+    )
+  })
+
   test('shows no secret: not by name, not from the environment into a plugin, not a key', async () => {
     const secret = `
 listeners: { web: { address: "127.0.0.1:8080" } }
