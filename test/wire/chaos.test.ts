@@ -16,7 +16,7 @@ const authority = createCertificateAuthority()
 afterAll(() => authority.dispose())
 const { cert, key } = authority.server(['localhost', '127.0.0.1'])
 const local = { cert, key }
-const seeds = [1, 2]
+const seeds = [1]
 const admin = { address: '127.0.0.1:0' }
 
 /** What the body of the answer to a request must be: it depends on the request alone. */
