@@ -46,8 +46,9 @@ function prettyLog({ level, terminal, wall }: LogOptions): Log {
       const [long, short] = [known.filter(isLong), known.filter((field) => !isLong(field))]
       const tail = short.map(([name, value]) => ` ${name}=${rendered(value)}`).join('')
       const label = terminal.style(styles[own], own.padEnd(5))
-      const below = long.map(([, value]) => `\n${value}`).join('')
-      const text = `${message}${terminal.style('dim', tail + below)}`.replaceAll('\n', indent)
+      const [first, ...rest] = message.split('\n')
+      const below = [...rest, ...long.map(([, value]) => terminal.style('dim', String(value)))]
+      const text = [first + terminal.style('dim', tail), ...below].join('\n').replaceAll('\n', indent)
       terminal.err(`${terminal.style('dim', time)} ${label} ${text}`)
     }
   return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }

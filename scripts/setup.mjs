@@ -119,8 +119,8 @@ export function setUp() {
 }
 
 /** Runs a child on this terminal, passes signals on, and ends with the child's exit status. */
-export function runToTheEnd(command, args, env = process.env) {
-  const child = spawn(command, args, { stdio: 'inherit', env })
+export function runToTheEnd(command, args, { env = process.env, cwd } = {}) {
+  const child = spawn(command, args, { stdio: 'inherit', env, cwd })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('error', (error) => fail(`${command} cannot be run (${error.message}).`))
   child.on('exit', (code, signal) => {

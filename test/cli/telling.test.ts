@@ -19,13 +19,15 @@ describe('log', () => {
     log.debug('not shown')
     log.info('config applied', { revision: 2, reason: 'a b', absent: undefined })
     log.error('failed', { stack: 'Error: x\n    at y' })
+    log.error('refused\nlb.yaml:4:1', { code: 'MR_X' })
     return lines
   }
 
-  test('pretty: time, level, message, fields; a stack stands below', () => {
+  test('pretty: time, level, message, fields; a stack and further lines of the message stand below', () => {
     expect(write('pretty')).toEqual([
       '03:04:05 info  config applied revision=2 reason="a b"',
       '03:04:05 error failed\n               Error: x\n                   at y',
+      '03:04:05 error refused code=MR_X\n               lb.yaml:4:1',
     ])
   })
 
@@ -34,6 +36,7 @@ describe('log', () => {
     expect(lines).toMatchObject([
       { level: 30, msg: 'config applied', revision: 2, reason: 'a b' },
       { level: 50, msg: 'failed' },
+      { level: 50, code: 'MR_X' },
     ])
     expect(Object.keys(lines[0])).not.toContain('hostname')
   })
