@@ -20,7 +20,7 @@ import type { PlaneContext } from './plane-context.ts'
 import { type CheckedRequest, checkRequest } from './request-check.ts'
 import { framing, statusLine } from './response-head.ts'
 import { type ClientStream, sent } from './stream.ts'
-import { tunnelIdleMs } from './tunnel.ts'
+import { halfClosedIdleMs, tunnelIdleMs } from './tunnel.ts'
 
 const life = { open: 0, tunnel: 1, lingering: 2, closed: 3 } as const
 const body = { none: 0, length: 1, chunked: 2 } as const
@@ -69,6 +69,8 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   #minor = 1
   #keepAlive = true
   #halfClosed = false
+  /** How long a tunnel may be silent. */
+  #tunnelMs = tunnelIdleMs
   #inLoop = false
   #lingered = 0
   /** The one empty line before a request line has been let pass. */
@@ -149,7 +151,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
       return
     }
     if (this.#life === life.tunnel) {
-      this.#arm(waits.idle, tunnelIdleMs)
+      this.#arm(waits.idle, this.#tunnelMs)
       if (this.#exchange?.clientData(chunk, 0, chunk.length) === false) this.#socket.pause()
       return
     }
@@ -455,7 +457,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   startTunnel(exchange: Exchange): void {
     this.#life = life.tunnel
     this.#keepAlive = false
-    this.#arm(waits.idle, tunnelIdleMs)
+    this.#arm(waits.idle, this.#tunnelMs)
     this.#writer.switching(exchange, exchange.responseHead!)
     const rest = this.#rest
     this.#rest = undefined
@@ -464,6 +466,8 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   }
 
   endTunnel(): void {
+    this.#tunnelMs = halfClosedIdleMs
+    this.#arm(waits.idle, halfClosedIdleMs)
     this.#writer.flush()
     if (!this.gone) this.#socket.end()
   }

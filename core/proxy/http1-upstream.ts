@@ -20,7 +20,7 @@ import type { PlaneContext } from './plane-context.ts'
 import { requestHead } from './request-head.ts'
 import type { HttpBackend } from './service-runtime.ts'
 import { sent, type UpstreamStream } from './stream.ts'
-import { tunnelIdleMs } from './tunnel.ts'
+import { halfClosedIdleMs, tunnelIdleMs } from './tunnel.ts'
 
 const life = { connecting: 0, idle: 1, busy: 2, tunnel: 3, closed: 4 } as const
 /** Where in an answer the next byte stands. */
@@ -61,6 +61,8 @@ export class Http1Upstream
   #anyByte = false
   /** Deadlines of the exchanges it carries: of the one that was sent last, whether or not its client is still there. */
   #firstByteMs = 1
+  /** How long the tunnel may be silent. */
+  #tunnelMs = tunnelIdleMs
   #idleMs = 1
   #hintMs = Number.POSITIVE_INFINITY
   /** Bytes held back while a response filter makes up its mind. */
@@ -128,7 +130,7 @@ export class Http1Upstream
   sendData(bytes: Buffer, start: number, end: number): boolean {
     if (this.#life === life.closed) return true
     if (this.#life === life.tunnel) {
-      this.#plane.wheel.set(this, tunnelIdleMs)
+      this.#plane.wheel.set(this, this.#tunnelMs)
       return this.#connection.write(bytes.subarray(start, end))
     }
     if (end === start) return true
@@ -220,6 +222,8 @@ export class Http1Upstream
   }
 
   endTunnel(): void {
+    this.#tunnelMs = halfClosedIdleMs
+    this.#plane.wheel.set(this, halfClosedIdleMs)
     this.#connection.end()
   }
 
@@ -234,7 +238,7 @@ export class Http1Upstream
   // HOT
   onBytes(bytes: Buffer, length: number): void {
     if (this.#life === life.tunnel) {
-      this.#plane.wheel.set(this, tunnelIdleMs)
+      this.#plane.wheel.set(this, this.#tunnelMs)
       const exchange = this.#turns[0]
       if (exchange) this.#obey(exchange.upstreamData(bytes, 0, length, false) | exchange.client.flush())
       return
@@ -296,7 +300,7 @@ export class Http1Upstream
       if (this.#connection.filled) this.#plane.flushSoon(exchange.client)
       else this.#obey(exchange.client.flush())
       const tunnel = this.#life === life.tunnel
-      this.#plane.wheel.set(this, tunnel ? tunnelIdleMs : this.#idleMs)
+      this.#plane.wheel.set(this, tunnel ? this.#tunnelMs : this.#idleMs)
     }
   }
 
@@ -439,7 +443,7 @@ export class Http1Upstream
       }
       this.#life = life.tunnel
       this.#reading = reading.close
-      this.#plane.wheel.set(this, tunnelIdleMs)
+      this.#plane.wheel.set(this, this.#tunnelMs)
       exchange.upstreamTunnel(head)
       return !this.#connection.closed
     }

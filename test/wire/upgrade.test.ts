@@ -99,6 +99,17 @@ describe('an upgrade to an allowed protocol', () => {
     await until('the backend connection is closed', () => proxy.backend.open.length === 0)
   })
 
+  test('does not outlive its client because the backend never ends its side', async () => {
+    const [client, connection] = await tunnel()
+    connection.halfOpen = true
+    client.end()
+    await until('the backend saw the end', () => connection.ended)
+    // Silent for ten seconds after the client's end.
+    await until('the backend connection is closed', () => proxy.backend.open.length === 0, {
+      timeoutMs: 20_000,
+    })
+  }, 30_000)
+
   test('ends at the backend when the client is gone', async () => {
     const [client] = await tunnel()
     client.abort()
