@@ -450,7 +450,9 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
     this.#writer.discard()
     if (this.gone) return
     // Unix sockets have no reset: asking for one throws.
-    if (this.#transport.remoteAddress !== undefined) this.#transport.resetAndDestroy()
+    // Nor is there one after a FIN: libuv refuses it, and the socket would never close.
+    const resets = this.#transport.remoteAddress !== undefined && !this.#transport.writableEnded
+    if (resets) this.#transport.resetAndDestroy()
     this.#socket.destroy()
   }
 

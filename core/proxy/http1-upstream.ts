@@ -541,7 +541,7 @@ export class Http1Upstream
       this.#connectTimedOut = true
       this.#connection.destroy()
     } else if (this.#life === life.idle || this.#turns.length === 0) this.#connection.destroy()
-    else if (this.#life === life.tunnel) this.#connection.destroy()
+    else if (this.#life === life.tunnel) this.#connection.reset()
     else if (this.#reading === reading.head)
       this.#fail('MR_FIRST_BYTE_TIMEOUT', 'the backend did not answer in time')
     else if (this.#holding || this.#connection.paused) {

@@ -198,7 +198,8 @@ export class Connection {
   /** Ends in a reset, where the transport has one: the peer must not take what it has for the whole. */
   reset(): void {
     this.connected = false
-    if (this.#resets) this.socket.resetAndDestroy()
+    // After a FIN there is no reset: libuv refuses it, and the socket would never close.
+    if (this.#resets && !this.socket.writableEnded) this.socket.resetAndDestroy()
     else this.socket.destroy()
   }
 }
