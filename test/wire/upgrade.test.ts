@@ -99,16 +99,13 @@ describe('an upgrade to an allowed protocol', () => {
     await until('the backend connection is closed', () => proxy.backend.open.length === 0)
   })
 
-  test('does not outlive its client because the backend never ends its side', async () => {
+  test('lets its client go when the backend never ends its side', async () => {
     const [client, connection] = await tunnel()
     connection.halfOpen = true
     client.end()
     await until('the backend saw the end', () => connection.ended)
     // Silent for ten seconds after the client's end.
     await until('the client is let go', () => client.closed, { timeoutMs: 20_000 })
-    // The backend heard a FIN long ago; when it speaks it finds nobody there.
-    connection.write('late')
-    await until('the backend connection is closed', () => proxy.backend.open.length === 0)
   }, 30_000)
 
   test('ends at the backend when the client is gone', async () => {
