@@ -2,9 +2,8 @@
  * Read buffers of one thread. While a connection waits for an answer it reads into the thread's one shared buffer, whose
  * bytes must be copied (or written as a string, which copies) before the read callback returns. From an answer's second read
  * on it owns a buffer, which it may fill again only when everything that was written from it has left, and which it gives
- * back with the end of the answer: buffers are a stack, so that the next one is warm in the cache (measured: buffers that
- * stayed with their connections cost a quarter more CPU at 64 KiB bodies). An owned buffer is small at first, large when
- * reads fill it, as long as the thread's share of large ones lasts.
+ * back with the end of the answer: buffers are a stack, so that the next one is likely to be warm in the cache. An owned
+ * buffer is small at first, large when reads fill it, as long as the thread's share of large ones lasts.
  */
 export class ReadBuffers {
   /** Bytes of the shared buffer: what a small answer fits into. */
