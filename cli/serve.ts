@@ -1,5 +1,6 @@
 /** Runs an LB server from its config file until the process is told to end: what `lb` and `up` have in common. */
 import { once } from 'node:events'
+import { setFlagsFromString } from 'node:v8'
 import type { ConfigSource, LoadedConfig } from '../core/config/load.ts'
 import type { Log } from '../core/contracts/plugin.ts'
 import { systemClock } from '../core/host/clock.ts'
@@ -63,6 +64,9 @@ async function run(options: ServeOptions, end: AbortSignal): Promise<void> {
   const loaded = await loadWithPlugins(source, env)
   const { config, registry } = loaded
   tellWarnings(config, terminal)
+  // Each core has its data thread: helpers of the collector would only take it from one. Measured with one core, a
+  // collection of the young generation takes 0.2 ms alone and 0.5 to 1.8 ms with helpers.
+  setFlagsFromString('--no-parallel-scavenge')
   const server = await startLbServer({ config, registry, builtinsUrl, log })
   const reload = startReload({ server, config, load: () => loadWithPlugins(source, env), log })
   options.started(server, loaded)

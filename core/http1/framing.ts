@@ -3,12 +3,12 @@ import type { ErrorCode } from '../host/errors.ts'
 import { field } from './fields.ts'
 import { type MessageHead, stride } from './head.ts'
 
-/** Digits only, at most 2^53 − 1; -1 for anything else. */
-function parseLength(value: string): number {
-  if (value.length === 0 || value.length > 16) return -1
+/** The value at [start, end): digits only, at most 2^53 − 1; -1 for anything else. */
+function parseLength(text: string, start: number, end: number): number {
+  if (start === end || end - start > 16) return -1
   let length = 0
-  for (let i = 0; i < value.length; i++) {
-    const digit = value.charCodeAt(i) - 48
+  for (let i = start; i < end; i++) {
+    const digit = text.charCodeAt(i) - 48
     if (digit < 0 || digit > 9) return -1
     length = length * 10 + digit
   }
@@ -73,7 +73,7 @@ export function readFraming(head: MessageHead): boolean {
   if (isRepeated(head, field.contentLength))
     return refuse(head, 'MR_BAD_REQUEST', 'Content-Length more than once')
   const i = head.first[field.contentLength] * stride
-  const length = parseLength(head.text.slice(head.at[i + 2], head.at[i + 3]))
+  const length = parseLength(head.text, head.at[i + 2], head.at[i + 3])
   if (length < 0) return refuse(head, 'MR_BAD_REQUEST', 'Content-Length is not a number from 0 to 2^53-1')
   head.contentLength = length
   return true

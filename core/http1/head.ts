@@ -7,9 +7,9 @@ import { fieldCount, knownFields } from './fields.ts'
 export const stride = 4
 
 export class MessageHead {
-  /** The whole head, latin1, from the first byte of the start line to the empty line; set when it is complete. */
+  /** Latin1 text that begins with the whole head (what stands behind its `length` is not part of it); set when it is complete. */
   text = ''
-  /** Bytes of the head; `text.length`. */
+  /** Bytes of the head. */
   length = 0
   /** Requests: end of the method, start and end of the target. Responses: `targetStart`/`targetEnd` hold the reason. */
   methodEnd = 0

@@ -135,7 +135,7 @@ function deliverOwn(exchange: Exchange, own: OwnAnswer): void {
   client.sendHead(exchange)
   if (!exchange.bodyless && own.body.length > 0) {
     exchange.bytesOut += own.body.length
-    client.sendData(own.body, 0, own.body.length, true)
+    client.sendData(own.body, 0, own.body.length, '')
   }
   client.sendEnd(undefined, undefined)
   exchange.finish(exchange.errorCode ? 'error' : 'ok')

@@ -82,10 +82,7 @@ export function grantConnection(exchange: Exchange, connection: Http1Upstream): 
   if (exchange.requestLength !== 0) sendBuffered(exchange)
   else connection.sendEnd(exchange, undefined)
   if (exchange.upstream !== connection) return
-  connection.flush()
-  const now = plane.now()
-  exchange.sentMs = now
-  if (exchange.attempts === 1) exchange.overheadMs = now - exchange.startMs - exchange.waitedMs
+  connection.flushSoon()
 }
 
 /** What has been received of the body so far, then the rest as it comes. */

@@ -203,6 +203,13 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     this.service!.left()
   }
 
+  // HOT
+  /** The head of this attempt has been written. */
+  headSent(now: number): void {
+    this.sentMs = now
+    if (this.overheadMs === 0) this.overheadMs = now - this.startMs - this.waitedMs
+  }
+
   upstreamDrain(): void {
     if (this.requestPipe) this.requestPipe.resume()
     else if (!this.requestDone || this.phase === phase.tunnel) this.client.resumeBody()
@@ -219,15 +226,15 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
   }
 
   // HOT
-  /** Returns `sent` bits. `last`: the body ends with these bytes. */
-  upstreamData(bytes: Buffer, start: number, end: number, last: boolean): number {
+  /** Returns `sent` bits. `text`: the same bytes as latin1, or empty. */
+  upstreamData(bytes: Buffer, start: number, end: number, text: string): number {
     this.bytesOut += end - start
     if (this.responsePipe) {
       // The pipe keeps what it is given, and the buffer is the connection's.
       const go = this.responsePipe.write(Buffer.from(bytes.subarray(start, end)))
       return go ? sent.free : sent.wait
     }
-    return this.client.sendData(bytes, start, end, last)
+    return this.client.sendData(bytes, start, end, text)
   }
 
   // HOT
@@ -312,7 +319,7 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     this.room = 0
     this.mustCopy = false
     // What comes out of a transform may come late: nobody else would send it on.
-    return ((this.client.sendData(chunk, 0, chunk.length, false) | this.client.flush()) & sent.wait) === 0
+    return ((this.client.sendData(chunk, 0, chunk.length, '') | this.client.flush()) & sent.wait) === 0
   }
 
   /** The transformed answer is complete. */

@@ -4,7 +4,9 @@
  *
  * Over 300 lines: it is the state machine of one connection, whose parts (reading, body, closing) share its few fields.
  */
+import { Buffer } from 'node:buffer'
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { type ErrorCode, errorTable, statusOf } from '../host/errors.ts'
 import { ChunkedDecoder, type ChunkSink } from '../http1/chunked.ts'
 import { field } from '../http1/fields.ts'
@@ -101,6 +103,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
     this.#writer = new Http1Writer(socket)
     this.#arm(waits.head, plane.runtime.limits.headTimeoutMs)
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    socket.push = (chunk: Buffer | null): boolean => this.#pushed(chunk)
     socket.on('end', () => this.#onEnd())
     socket.on('drain', () => this.#onDrain())
     socket.on('error', () => {})
@@ -142,6 +145,19 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   }
 
   // Reading.
+
+  // HOT
+  /**
+   * Takes bytes straight from the socket's source while they flow. The way through the stream's own buffer ends in the
+   * same `#onData`, but schedules a tick for each read.
+   */
+  #pushed(chunk: Buffer | null): boolean {
+    const socket = this.#socket
+    if (chunk === null || socket.readableLength > 0 || socket.readableFlowing !== true)
+      return Readable.prototype.push.call(socket, chunk)
+    this.#onData(chunk)
+    return true
+  }
 
   // HOT
   #onData(chunk: Buffer): void {
@@ -422,8 +438,8 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   }
 
   // HOT
-  sendData(bytes: Buffer, start: number, end: number): number {
-    const bits = this.#writer.data(bytes, start, end)
+  sendData(bytes: Buffer, start: number, end: number, text: string): number {
+    const bits = this.#writer.data(bytes, start, end, text)
     // Only then a drain event comes, which ends the wait.
     if ((bits & sent.wait) !== 0) this.#stalled()
     return bits

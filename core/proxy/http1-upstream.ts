@@ -5,6 +5,7 @@
  *
  * Over 300 lines: reading an answer is one state machine, whose states share the connection's place in the stream.
  */
+import { Buffer } from 'node:buffer'
 import { type ErrorCode, MillraceError } from '../host/errors.ts'
 import { ChunkedDecoder, type ChunkSink, trailerLines } from '../http1/chunked.ts'
 import { field } from '../http1/fields.ts'
@@ -50,10 +51,15 @@ export class Http1Upstream
   #left = 0
   /** Where in the bytes of this read the current answer begins. */
   #headAt = 0
+  /** A small read decoded as a whole, for one call into the platform instead of two for each answer; empty: not decoded. */
+  #text = ''
+  /** Where in the bytes of this read `#text` begins. */
+  #textAt = 0
   #decoder: ChunkedDecoder | undefined = undefined
   #trailerNominations: readonly string[] | undefined = undefined
   #outbox = ''
-  #flushPlanned = false
+  /** Exchanges at the end of the line of whose requests no byte has been written. */
+  #unsent = 0
   #requestSent = true
   #chunkedRequest = false
   #reusable = true
@@ -116,6 +122,7 @@ export class Http1Upstream
     this.#firstByteMs = timeouts.firstByteMs
     this.#idleMs = timeouts.idleMs
     this.#outbox += requestHead(exchange)
+    this.#unsent++
     if (first) {
       this.#reading = reading.head
       this.#anyByte = false
@@ -164,24 +171,39 @@ export class Http1Upstream
   }
 
   // HOT
-  flush(): boolean {
-    if (this.#outbox === '') return true
-    if (this.#backend.pipelining === 1) return this.#write()
-    // Requests of one loop turn leave in one write.
-    if (this.#flushPlanned) return true
-    this.#flushPlanned = true
-    setImmediate(() => {
-      this.#flushPlanned = false
-      this.#write()
-    })
-    return true
+  /**
+   * A request that is complete leaves at the end of the loop turn, behind those of other exchanges: measured, that saves 5 to
+   * 9 % of the kernel's time (who waits for them is woken once), and what goes to one connection leaves in one write.
+   */
+  flushSoon(): void {
+    if (this.#requestSent) this.#plane.flushSoon(this)
+    else this.#write()
   }
 
+  // HOT
+  flush(): boolean {
+    return this.#write()
+  }
+
+  // HOT
   #write(): boolean {
     if (this.#outbox === '' || this.#connection.closed) return true
     const text = this.#outbox
     this.#outbox = ''
-    return this.#connection.write(text) || !this.#connection.pending
+    const go = this.#connection.write(text) || !this.#connection.pending
+    if (this.#unsent > 0) {
+      const now = this.#plane.now()
+      const turns = this.#turns
+      for (let i = turns.length - this.#unsent; i < turns.length; i++) turns[i]?.headSent(now)
+      this.#unsent = 0
+    }
+    return go
+  }
+
+  /** Nothing that was held back will be written. */
+  #discard(): void {
+    this.#outbox = ''
+    this.#unsent = 0
   }
 
   pause(): void {
@@ -213,6 +235,7 @@ export class Http1Upstream
     if (this.#turns.length === 1 || !this.#requestSent) {
       this.#turns.length = 0
       this.#headTurns.length = 0
+      this.#discard()
       // A FIN could pass for a client that has only finished sending.
       this.#connection.reset()
     } else if (turn === 0) {
@@ -240,12 +263,12 @@ export class Http1Upstream
     if (this.#life === life.tunnel) {
       this.#plane.wheel.set(this, this.#tunnelMs)
       const exchange = this.#turns[0]
-      if (exchange) this.#obey(exchange.upstreamData(bytes, 0, length, false) | exchange.client.flush())
+      if (exchange) this.#obey(exchange.upstreamData(bytes, 0, length, '') | exchange.client.flush())
       return
     }
-    if (this.#turns.length === 0) {
+    if (this.#turns.length === this.#unsent) {
       // http-intermediary 12: bytes that nobody asked for.
-      this.#connection.destroy()
+      this.#fail('MR_UPSTREAM_INVALID', 'an answer before its request')
       return
     }
     if (this.#holding) {
@@ -270,6 +293,7 @@ export class Http1Upstream
     let pos = 0
     this.#inReader = true
     this.#headAt = 0
+    this.#text = ''
     // At most one step is taken without bytes: the end of an answer.
     while ((pos < length || this.#reading === reading.end) && this.#turns.length > 0) {
       if (this.#holding) {
@@ -314,7 +338,7 @@ export class Http1Upstream
         const take = Math.min(this.#left, length - pos)
         this.#left -= take
         if (this.#left === 0) this.#reading = reading.end
-        this.#deliver(bytes, pos, pos + take, this.#left === 0)
+        this.#deliver(bytes, pos, pos + take)
         return pos + take
       }
       case reading.chunked: {
@@ -324,7 +348,7 @@ export class Http1Upstream
         return used
       }
       case reading.close:
-        this.#deliver(bytes, pos, length, false)
+        this.#deliver(bytes, pos, length)
         return length
       default:
         this.#complete(pos < length)
@@ -333,16 +357,17 @@ export class Http1Upstream
   }
 
   chunkData(bytes: Buffer, start: number, end: number): void {
-    this.#deliver(bytes, start, end, false)
+    this.#deliver(bytes, start, end)
   }
 
   // HOT
-  #deliver(bytes: Buffer, start: number, end: number, last: boolean): void {
+  #deliver(bytes: Buffer, start: number, end: number): void {
     const exchange = this.#turns[0]
     if (exchange === undefined) return
     exchange.mustCopy = this.#connection.isShared(bytes)
     exchange.room = this.#connection.roomBefore(bytes, this.#headAt, start)
-    this.#obey(exchange.upstreamData(bytes, start, end, last))
+    const text = this.#text === '' ? '' : this.#text.slice(start - this.#textAt, end - this.#textAt)
+    this.#obey(exchange.upstreamData(bytes, start, end, text))
   }
 
   // HOT
@@ -371,10 +396,25 @@ export class Http1Upstream
       this.#partial = Buffer.from(source.subarray(base, end))
       return length
     }
-    head.text = source.toString('latin1', base, base + head.length)
+    head.text =
+      source === bytes
+        ? this.#decode(bytes, pos, length, head.length)
+        : source.toString('latin1', base, base + head.length)
     this.#partial = undefined
     this.#head = undefined
     return this.#gotHead(head) ? pos + head.length - before : -1
+  }
+
+  // HOT
+  /** Text that begins with the head at `pos`; what stands behind it does not matter there. */
+  #decode(bytes: Buffer, pos: number, length: number, headLength: number): string {
+    if (this.#text === '') {
+      if (length - pos > joinBytes && !this.#connection.isShared(bytes))
+        return bytes.toString('latin1', pos, pos + headLength)
+      this.#text = bytes.toString('latin1', pos, length)
+      this.#textAt = pos
+    }
+    return pos === this.#textAt ? this.#text : this.#text.slice(pos - this.#textAt)
   }
 
   // HOT
@@ -468,7 +508,7 @@ export class Http1Upstream
     this.#decoder = undefined
     const waiting = this.#turns.length > 0
     // An answer before the end of its request, or more bytes than were due: nothing after it can be trusted.
-    const fit = this.#reusable && this.#requestSent && (!more || waiting)
+    const fit = this.#reusable && this.#requestSent && (!more || this.#turns.length > this.#unsent)
     if (exchange !== undefined) {
       exchange.upstream = undefined
       exchange.upstreamEnd(trailers, this.#trailerNominations)
@@ -553,10 +593,12 @@ export class Http1Upstream
   /** The exchange at the head of the line fails, those behind it are bystanders; the connection ends. Returns -1. */
   #fail(code: ErrorCode, reason: string): number {
     const turns = this.#turns.splice(0)
+    const firstUnsent = turns.length - this.#unsent
     this.#headTurns.length = 0
+    this.#discard()
     const silent = !this.#anyByte && this.#reading === reading.head
     const closed = code === 'MR_UPSTREAM_CLOSED'
-    if (closed && turns.length > 1) {
+    if (closed && firstUnsent > 1) {
       this.#backend.refusesPipelining = true
       this.#backend.pipelining = 1
     }
@@ -568,10 +610,10 @@ export class Http1Upstream
       exchange.upstreamFailed({
         code,
         reason,
-        unsent: false,
+        unsent: i >= firstUnsent,
         stale: i === 0 && stale,
         silent: i > 0 || (closed && silent),
-        bystander: i > 0,
+        bystander: i > 0 || i >= firstUnsent,
       })
     }
     if (this.#head) this.#plane.giveHead(this.#head)

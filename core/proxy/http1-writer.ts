@@ -1,5 +1,6 @@
 /** Writes answers to an HTTP/1.1 client: head and small body in one string, large bodies in place, chunked where the
  * length is unknown. Small pieces of one loop turn leave together. */
+import { Buffer } from 'node:buffer'
 import type { Socket } from 'node:net'
 import { trailerLines } from '../http1/chunked.ts'
 import { field } from '../http1/fields.ts'
@@ -13,6 +14,10 @@ import { sent } from './stream.ts'
 const joinBytes = 4 * 1024
 /** More than this is not held back. */
 const outboxBytes = 32 * 1024
+
+function cut(bytes: Buffer, start: number, end: number): Buffer {
+  return start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
+}
 
 export class Http1Writer {
   readonly #socket: Socket
@@ -55,22 +60,21 @@ export class Http1Writer {
   }
 
   // HOT
-  /** Returns `sent` bits. */
-  data(bytes: Buffer, start: number, end: number): number {
+  /** Returns `sent` bits. `known`: the same bytes as latin1, or empty. */
+  data(bytes: Buffer, start: number, end: number, known: string): number {
     const length = end - start
     if (length === 0 || this.#how === framing.none) return sent.free
     const isChunked = this.#how === framing.chunked
     if (length <= joinBytes || this.#exchange?.mustCopy === true) {
-      const text = bytes.toString('latin1', start, end)
+      const text = known === '' ? bytes.toString('latin1', start, end) : known
       this.#outbox += isChunked ? `${length.toString(16)}\r\n${text}\r\n` : text
       return this.#outbox.length > outboxBytes ? this.flush() : sent.free
     }
     const socket = this.#socket
-    const piece = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
     if (isChunked) this.#outbox += `${length.toString(16)}\r\n`
     let go: boolean
     const before = this.#outbox.length
-    if (before === 0 && !isChunked) go = socket.write(piece)
+    if (before === 0 && !isChunked) go = socket.write(cut(bytes, start, end))
     else if (!isChunked && before <= (this.#exchange?.room ?? 0)) {
       const joined = Buffer.from(bytes.buffer, bytes.byteOffset + start - before, before + length)
       joined.write(this.#outbox, 0, before, 'latin1')
@@ -80,7 +84,7 @@ export class Http1Writer {
       socket.cork()
       socket.write(this.#outbox)
       this.#outbox = ''
-      go = socket.write(piece)
+      go = socket.write(cut(bytes, start, end))
       if (isChunked) go = socket.write('\r\n')
       socket.uncork()
     }

@@ -13,7 +13,10 @@ const template =
   `${idBefore}${'0'.repeat(idDigits)}\r\n` +
   `${traceBefore}${'0'.repeat(traceDigits)}-${'0'.repeat(parentDigits)}-00\r\n\r\n`
 const traceLine = idBefore.length + idDigits + 2
-const hexDigits = Buffer.from('0123456789abcdef')
+/** Two hex digits for each byte. */
+const hexPairs = Buffer.from(
+  Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0')).join(''),
+)
 
 /**
  * Ids of one thread. Their lines are made for many requests at a time, by writing random digits into copies of a
@@ -42,6 +45,7 @@ export class Ids {
 
   #digits(at: number, count: number): void {
     const state = this.#state
+    const bytes = this.#bytes
     for (let i = at; i < at + count; i += 8) {
       const t = state[0] ^ (state[0] << 11)
       state[0] = state[1]
@@ -49,9 +53,11 @@ export class Ids {
       state[2] = state[3]
       let word = state[3] ^ (state[3] >>> 19) ^ t ^ (t >>> 8)
       state[3] = word
-      for (let k = 0; k < 8; k++) {
-        this.#bytes[i + k] = hexDigits[word & 15]
-        word >>>= 4
+      for (let k = 0; k < 8; k += 2) {
+        const pair = (word & 255) << 1
+        bytes[i + k] = hexPairs[pair]
+        bytes[i + k + 1] = hexPairs[pair + 1]
+        word >>>= 8
       }
     }
   }

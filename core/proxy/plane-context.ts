@@ -49,7 +49,8 @@ export class PlaneContext {
     this.random = () => deps.random()
     this.ids = new Ids(this.random)
     this.accessLog = (record) => deps.accessLog(record)
-    this.now = () => deps.clock.now()
+    const { clock } = deps
+    this.now = () => clock.now()
     this.wall = () => deps.clock.wall()
     this.wheel = new DeadlineWheel(deps.clock, (ms) => deps.metrics.stall(ms))
   }

@@ -33,8 +33,8 @@ export interface ClientStream {
   sendInformational(head: MessageHead): void
   /** The final head: status, fields and framing are read from the exchange. It may be held back until data or `flush`. */
   sendHead(exchange: Exchange): void
-  /** Body bytes [start, end). Returns `sent` bits. */
-  sendData(bytes: Buffer, start: number, end: number, last: boolean): number
+  /** Body bytes [start, end). `text`: the same bytes as latin1, or empty. Returns `sent` bits. */
+  sendData(bytes: Buffer, start: number, end: number, text: string): number
   /** Writes what was held back. Returns `sent` bits. */
   flush(): number
   /** The answer is complete. */
@@ -64,6 +64,8 @@ export interface UpstreamStream {
   sendEnd(exchange: Exchange, trailers: MessageHead | undefined): void
   /** Writes what was held back. False: wait for the drain call. */
   flush(): boolean
+  /** As `flush`, in this turn of the event loop or at its end. */
+  flushSoon(): void
   pause(): void
   resume(): void
   /** The exchange is no longer interested; the connection is not used again unless the answer was complete. */

@@ -14,6 +14,8 @@ export class ReadBuffers {
   static readonly largeBytes = 260 * 1024
   /** Large buffers out at once: 16 MiB. */
   static readonly maxLarge = 64
+  /** Buffers that connections may keep between answers: 10 MiB. */
+  static readonly maxKept = 128
   /** Bytes before an owned buffer, in the same memory: what was read into the shared buffer (head and first bytes) is
    * put there, right before the rest of the body, so that all leave in one plain write (a gathering write costs more than the copy of the head). */
   static readonly headroom = 12 * 1024
@@ -23,6 +25,7 @@ export class ReadBuffers {
   readonly #small: Buffer[] = []
   readonly #large: Buffer[] = []
   #largeOut = 0
+  #kept = 0
 
   takeSmall(): Buffer {
     return this.#small.pop() ?? allocate(ReadBuffers.smallBytes)
@@ -33,6 +36,18 @@ export class ReadBuffers {
     if (this.#largeOut >= ReadBuffers.maxLarge) return undefined
     this.#largeOut++
     return this.#large.pop() ?? allocate(ReadBuffers.largeBytes)
+  }
+
+  /** HOT Counts a buffer that stays with its connection between two answers. False: there are enough of them. */
+  keep(): boolean {
+    if (this.#kept >= ReadBuffers.maxKept) return false
+    this.#kept++
+    return true
+  }
+
+  /** Such a buffer has been given back or left to a write. */
+  unkeep(): void {
+    this.#kept--
   }
 
   /** Takes back a buffer that nothing is written from any more. */

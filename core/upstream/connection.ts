@@ -38,6 +38,10 @@ export class Connection {
   /** TLS and unix sockets have no reset: asking for one throws. */
   readonly #resets: boolean
   #own: Buffer | undefined = undefined
+  /** A read since the last answer ended brought more than the shared buffer holds. */
+  #large = false
+  /** Its own buffer counts as one of those that are kept between answers. */
+  #kept = false
   /** The handler is in the middle of a message that is worth a buffer of its own. */
   streaming = false
   #error: Error | undefined = undefined
@@ -74,6 +78,7 @@ export class Connection {
       callback: (length: number, bytes: Uint8Array): boolean => {
         this.#inRead = true
         this.filled = length === bytes.length
+        if (length > ReadBuffers.sharedBytes) this.#large = true
         this.#handler.onBytes(bytes as Buffer, length)
         this.#inRead = false
         return !this.#paused
@@ -121,6 +126,14 @@ export class Connection {
       else if (this.filled && this.#own.length === ReadBuffers.smallBytes) this.#grow(this.#own)
       return this.#own
     }
+    // Who answers at length is likely to do so again: with its own buffer, in one read instead of two.
+    const own = this.#own
+    if (own !== undefined && this.#large && own.length === ReadBuffers.smallBytes) {
+      this.#large = false
+      this.#kept ||= this.#buffers.keep()
+      if (this.#kept) return own
+    }
+    this.#large = false
     this.#releaseBuffer()
     return this.#buffers.shared
   }
@@ -138,7 +151,7 @@ export class Connection {
   hold(): void {
     if (!this.#inRead || this.#own === undefined) return
     this.#buffers.forget(this.#own)
-    this.#own = undefined
+    this.#dropBuffer()
   }
 
   #grow(small: Buffer): void {
@@ -156,7 +169,13 @@ export class Connection {
   #releaseBuffer(): void {
     if (this.#own === undefined) return
     this.#buffers.give(this.#own)
+    this.#dropBuffer()
+  }
+
+  #dropBuffer(): void {
     this.#own = undefined
+    if (this.#kept) this.#buffers.unkeep()
+    this.#kept = false
   }
 
   /** HOT Returns false when the writer should wait for `onDrain`. Strings are latin1. */
