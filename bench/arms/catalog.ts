@@ -1,8 +1,16 @@
 import type { Arm } from './arm.ts'
-import { haproxy, httpProxyArm, nginx, passthroughArm } from './comparators.ts'
+import { haproxy, httpProxyArm, nginx, nginxShipped, passthroughArm } from './comparators.ts'
 import { millrace, millracePipelined } from './millrace.ts'
 
-const arms: readonly Arm[] = [nginx, haproxy, millrace, millracePipelined, passthroughArm, httpProxyArm]
+const arms: readonly Arm[] = [
+  nginx,
+  nginxShipped,
+  haproxy,
+  millrace,
+  millracePipelined,
+  passthroughArm,
+  httpProxyArm,
+]
 
 /** Throws a message for the user when there is no such arm. */
 export function findArm(name: string): Arm {

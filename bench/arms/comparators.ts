@@ -11,6 +11,14 @@ export const nginx: Arm = simpleArm(
   './nginx.conf',
 )
 
+/** With the buffers that nginx is shipped with. */
+export const nginxShipped: Arm = simpleArm(
+  'nginx-shipped',
+  'nginx, shipped buffers',
+  ({ config, context }) => ['nginx', '-p', context.directory, '-e', 'stderr', '-c', config],
+  './nginx-shipped.conf',
+)
+
 export const haproxy: Arm = simpleArm(
   'haproxy',
   'HAProxy',

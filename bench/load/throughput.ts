@@ -19,7 +19,7 @@ export interface Workload {
 }
 
 const everyArm = ['nginx', 'haproxy', 'millrace', 'passthrough', 'http-proxy']
-const streaming = ['nginx', 'haproxy', 'millrace']
+const streaming = ['nginx', 'nginx-shipped', 'haproxy', 'millrace']
 
 export const workloads: readonly Workload[] = [
   { part: '64b', title: '64-byte body', path: '/64', connections: 64, upload: false, arms: everyArm },
