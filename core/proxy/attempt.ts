@@ -139,7 +139,11 @@ function mayRetry(exchange: Exchange, failure: AttemptFailure): boolean {
   const service = exchange.service!
   if (exchange.phase === phase.answering || exchange.client.gone) return false
   const tried = exchange.tried?.length ?? 0
-  if (failure.unsent) return exchange.canResend && tried < service.backends.length + 1
+  if (failure.unsent) {
+    if (exchange.canResend && tried < service.backends.length + 1) return true
+    // Several kept connections of one backend may end at once: behind them come the ways of any idempotent request.
+    if (!failure.bystander) return false
+  }
   if (!exchange.isIdempotent || !exchange.canResend) return false
   if ((failure.stale || failure.bystander) && !exchange.replayed) {
     exchange.replayed = true

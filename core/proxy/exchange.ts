@@ -206,8 +206,8 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
   // HOT
   /** The head of this attempt has been written. */
   headSent(now: number): void {
+    if (this.sentMs === 0) this.overheadMs = now - this.startMs - this.waitedMs
     this.sentMs = now
-    if (this.overheadMs === 0) this.overheadMs = now - this.startMs - this.waitedMs
   }
 
   upstreamDrain(): void {

@@ -90,7 +90,7 @@ export class Http1Upstream
   get usable(): boolean {
     return (
       (this.#life === life.idle || this.#life === life.busy) &&
-      !this.#connection.closed &&
+      !this.#connection.gone &&
       this.#connection.connected
     )
   }
@@ -187,7 +187,8 @@ export class Http1Upstream
 
   // HOT
   #write(): boolean {
-    if (this.#outbox === '' || this.#connection.closed) return true
+    // A reset destroys the socket before its close event comes: what is not written then stays unsent.
+    if (this.#outbox === '' || this.#connection.gone) return true
     const text = this.#outbox
     this.#outbox = ''
     const go = this.#connection.write(text) || !this.#connection.pending
@@ -305,11 +306,13 @@ export class Http1Upstream
       const next = this.#step(bytes, pos, length)
       if (next < 0) {
         this.#inReader = false
+        this.#text = ''
         return
       }
       pos = next
     }
     this.#inReader = false
+    this.#text = ''
     if (this.#turns.length === 0) {
       if (pos < length) this.#connection.destroy()
       return
@@ -539,7 +542,9 @@ export class Http1Upstream
       return
     }
     if (this.#holding && this.#held) {
-      // A filter still thinks about the head: the end is looked at when the socket closes.
+      // A filter still thinks about the head: the end is looked at when the socket closes. No more requests meanwhile.
+      this.#reusable = false
+      this.#backend.pool.unshare(this)
       this.#connection.end()
       return
     }

@@ -71,6 +71,8 @@ export class PlaneContext {
 
   // HOT
   giveHead(head: MessageHead): void {
+    // Not kept: there may be a body in it.
+    head.text = ''
     if (this.#heads.length < maxPooled && head.ids.length === this.#fieldLimit) this.#heads.push(head)
   }
 

@@ -183,6 +183,11 @@ export class Connection {
     return this.socket.write(data)
   }
 
+  /** HOT Nothing can be written or read any more, whether or not the close event has come. */
+  get gone(): boolean {
+    return this.closed || this.socket.destroyed
+  }
+
   get paused(): boolean {
     return this.#paused
   }

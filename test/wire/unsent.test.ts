@@ -56,6 +56,14 @@ test('a connection that ends before the request is written costs it nothing, wha
   }
 })
 
+test('nor does a reset', async () => {
+  for (let round = 0; round < 3; round++) {
+    const { answer, orders } = await postWithin((connection) => connection.abort())
+    expect(answer.status).toBe(200)
+    expect(orders).toBe(1)
+  }
+})
+
 test('bytes that came before the request was written are not its answer', async () => {
   for (let round = 0; round < 3; round++) {
     const { answer, orders } = await postWithin((connection) => connection.write(response({ body: 'stray' })))
