@@ -21,9 +21,9 @@ export interface Options {
 
 export const usage = `node bench/core-speed.ts [options]   (Node 24 or later; npm run -w bench core-speed -- [options])
   --rounds N           interleaved rounds, each in a random order of the arms (5)
-  --seconds N          one measurement (4)          --warmup N   before each (3)
+  --seconds N          one measurement (4)          --warmup N   before each (8)
   --only LIST          of ${parts.join(',')} (all)
-  --arms LIST          of nginx,nginx-shipped,haproxy,millrace,millrace-pipelined,passthrough,http-proxy (those each part needs)
+  --arms LIST          of nginx,nginx-shipped,nginx-same-lines,haproxy,millrace,millrace-pipelined,floor,passthrough,http-proxy (those each part needs)
   --soak-minutes N     length of the soak (10)      --idle-connections N   (10000)
   --seed N             repeats an earlier order     --out DIR    for results.json, results.md, cpu.svg
   --millrace-command C a command with {config} in it, instead of this checkout's "cli/bin.js lb -c {config}"`
@@ -35,7 +35,7 @@ export function readOptions(parameters: readonly string[]): Options {
     options: {
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '4' },
-      warmup: { type: 'string', default: '3' },
+      warmup: { type: 'string', default: '8' },
       only: { type: 'string', default: parts.join(',') },
       arms: { type: 'string' },
       out: { type: 'string' },

@@ -51,12 +51,12 @@ export function writeConfig(
   return target
 }
 
-/** An arm that needs one port, and one config file when it has a template. */
+/** An arm that needs one port, and one config file when it has a template; `values` are those of its own. */
 export function simpleArm(
   name: string,
   title: string,
   command: (parts: { config: string; port: number; context: ArmContext }) => readonly string[],
-  template?: string,
+  template?: { readonly file: string; readonly values: Readonly<Record<string, string>> },
 ): Arm {
   return {
     name,
@@ -66,12 +66,13 @@ export function simpleArm(
       const config = join(context.directory, `${name}-${port}.conf`)
       if (template !== undefined) {
         const values = {
+          ...template.values,
           PORT: port,
           BACKEND: context.backendPort,
           DIRECTORY: context.directory,
           NAME: `${name}-${port}`,
         }
-        writeConfig(template, values, config)
+        writeConfig(template.file, values, config)
       }
       const started = context.processes.start(name, command({ config, port, context }), {
         cores: context.cores,

@@ -1,13 +1,23 @@
 import type { Arm } from './arm.ts'
-import { haproxy, httpProxyArm, nginx, nginxShipped, passthroughArm } from './comparators.ts'
+import {
+  floorArm,
+  haproxy,
+  httpProxyArm,
+  nginx,
+  nginxSameLines,
+  nginxShipped,
+  passthroughArm,
+} from './comparators.ts'
 import { millrace, millracePipelined } from './millrace.ts'
 
 const arms: readonly Arm[] = [
   nginx,
   nginxShipped,
+  nginxSameLines,
   haproxy,
   millrace,
   millracePipelined,
+  floorArm,
   passthroughArm,
   httpProxyArm,
 ]

@@ -1,42 +1,54 @@
 import { fileURLToPath } from 'node:url'
 import { type Arm, simpleArm } from './arm.ts'
 
-const passthrough = fileURLToPath(new URL('./passthrough.ts', import.meta.url))
-const httpProxy = fileURLToPath(new URL('./http-proxy.ts', import.meta.url))
+const largeBuffers = fileURLToPath(new URL('./nginx-large-buffers.conf', import.meta.url))
+const sameLines = fileURLToPath(new URL('./nginx-same-lines.conf', import.meta.url))
+/** Includes nothing. */
+const none = '/dev/null'
 
-export const nginx: Arm = simpleArm(
-  'nginx',
-  'nginx',
-  ({ config, context }) => ['nginx', '-p', context.directory, '-e', 'stderr', '-c', config],
-  './nginx.conf',
-)
+function nginxArm(name: string, title: string, buffers: string, lines: string): Arm {
+  return simpleArm(
+    name,
+    title,
+    ({ config, context }) => ['nginx', '-p', context.directory, '-e', 'stderr', '-c', config],
+    { file: './nginx.conf', values: { BUFFERS: buffers, LINES: lines } },
+  )
+}
+
+export const nginx: Arm = nginxArm('nginx', 'nginx', largeBuffers, none)
 
 /** With the buffers that nginx is shipped with. */
-export const nginxShipped: Arm = simpleArm(
-  'nginx-shipped',
-  'nginx, shipped buffers',
-  ({ config, context }) => ['nginx', '-p', context.directory, '-e', 'stderr', '-c', config],
-  './nginx-shipped.conf',
+export const nginxShipped: Arm = nginxArm('nginx-shipped', 'nginx, shipped buffers', none, none)
+
+/** Adds the header lines that Millrace adds by default. */
+export const nginxSameLines: Arm = nginxArm(
+  'nginx-same-lines',
+  'nginx, same header lines',
+  largeBuffers,
+  sameLines,
 )
 
 export const haproxy: Arm = simpleArm(
   'haproxy',
   'HAProxy',
   ({ config }) => ['haproxy', '-db', '-f', config],
-  './haproxy.cfg',
+  { file: './haproxy.cfg', values: {} },
 )
 
-export const passthroughArm: Arm = simpleArm('passthrough', 'node:http + undici', ({ port, context }) => [
-  process.execPath,
-  passthrough,
-  String(port),
-  String(context.backendPort),
-])
+/** An arm in a script of ours, run as `node SCRIPT PORT BACKEND-PORT`. */
+function scriptArm(name: string, title: string, script: string): Arm {
+  const path = fileURLToPath(new URL(script, import.meta.url))
+  return simpleArm(name, title, ({ port, context }) => [
+    process.execPath,
+    '--no-deprecation',
+    path,
+    String(port),
+    String(context.backendPort),
+  ])
+}
 
-export const httpProxyArm: Arm = simpleArm('http-proxy', 'http-proxy', ({ port, context }) => [
-  process.execPath,
-  '--no-deprecation',
-  httpProxy,
-  String(port),
-  String(context.backendPort),
-])
+export const floorArm: Arm = scriptArm('floor', 'node:net, bytes unread', './floor.ts')
+
+export const passthroughArm: Arm = scriptArm('passthrough', 'node:http + undici', './passthrough.ts')
+
+export const httpProxyArm: Arm = scriptArm('http-proxy', 'http-proxy', './http-proxy.ts')

@@ -18,8 +18,8 @@ export interface Workload {
   readonly arms: readonly string[]
 }
 
-const everyArm = ['nginx', 'haproxy', 'millrace', 'passthrough', 'http-proxy']
-const streaming = ['nginx', 'nginx-shipped', 'haproxy', 'millrace']
+const everyArm = ['nginx', 'nginx-same-lines', 'haproxy', 'millrace', 'floor', 'passthrough', 'http-proxy']
+const streaming = ['nginx', 'nginx-shipped', 'haproxy', 'millrace', 'floor']
 
 export const workloads: readonly Workload[] = [
   { part: '64b', title: '64-byte body', path: '/64', connections: 64, upload: false, arms: everyArm },

@@ -25,17 +25,18 @@ interface Promised {
   readonly target?: number
 }
 
-/** CPU per request of `arm` over that of `baseline`, in the same round. */
+/** CPU per request of `arm` over that of `baseline`, in the same round; docs/decisions/0008 says why these. */
 const promises: readonly Promised[] = [
   { part: '64b', arm: 'millrace', baseline: 'nginx', gate: 1.3, target: 1.1 },
+  { part: '64b', arm: 'millrace', baseline: 'nginx-same-lines', target: 1.1 },
   { part: '64b', arm: 'millrace', baseline: 'passthrough', gate: 0.6 },
   { part: '64b', arm: 'millrace', baseline: 'http-proxy', gate: 0.15 },
   { part: 'pipelined', arm: 'millrace-pipelined', baseline: 'nginx', gate: 1.1, target: 0.9 },
-  { part: '64k', arm: 'millrace', baseline: 'nginx', gate: 1 },
   { part: '64k', arm: 'millrace', baseline: 'nginx-shipped', gate: 1 },
+  { part: '64k', arm: 'millrace', baseline: 'nginx', target: 1 },
   { part: '64k', arm: 'millrace', baseline: 'haproxy', target: 1 },
-  { part: '1m', arm: 'millrace', baseline: 'nginx', gate: 1 },
   { part: '1m', arm: 'millrace', baseline: 'nginx-shipped', gate: 1 },
+  { part: '1m', arm: 'millrace', baseline: 'nginx', target: 1 },
   { part: '1m', arm: 'millrace', baseline: 'haproxy', target: 1 },
 ]
 

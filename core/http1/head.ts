@@ -39,6 +39,7 @@ export class MessageHead {
   mark = 0
   /** The method is HEAD; known as soon as the method is. */
   isHead = false
+  isGet = false
   /** Set when the head is refused. */
   error: ErrorCode | undefined = undefined
   reason = ''
@@ -63,6 +64,7 @@ export class MessageHead {
     this.scanned = 0
     this.mark = 0
     this.isHead = false
+    this.isGet = false
     this.error = undefined
   }
 

@@ -168,6 +168,8 @@ export function parseHead(
         if (pos === stop) break
         if (bytes[pos] !== SP || pos === base) return refuse(head, 'MR_BAD_REQUEST', 'method is not a token')
         head.methodEnd = pos - base
+        head.isGet =
+          pos - base === 3 && bytes[base] === 71 && bytes[base + 1] === 69 && bytes[base + 2] === 84
         // H E A D
         head.isHead =
           pos - base === 4 &&

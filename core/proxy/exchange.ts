@@ -246,8 +246,21 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
       this.responsePipe.end()
       return
     }
+    // A client that still sends its body may be held by it: such an answer leaves at once.
+    if (this.requestDone && this.client.endSoon(trailers, nominated)) {
+      settleAttempt(this, 'success')
+      // It is in time, whatever else this turn of the loop decides.
+      this.plane.wheel.clear(this)
+      return
+    }
     this.client.sendEnd(trailers, nominated)
     this.finish('ok')
+  }
+
+  // HOT
+  /** The last bytes of the answer have been handed to the client's socket. */
+  answerSent(now: number): void {
+    this.finish('ok', now)
   }
 
   upstreamFailed(failure: AttemptFailure): void {
@@ -292,7 +305,7 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
 
   // HOT
   /** Exactly once: counters, histogram, settlements, filters, log; then the object is free again. */
-  finish(outcome: ExchangeOutcome): void {
+  finish(outcome: ExchangeOutcome, now = this.plane.now()): void {
     if (this.phase === phase.idle) return
     this.outcome = outcome
     if (this.attemptOpen) settleAttempt(this, outcome === 'ok' ? 'success' : 'cancelled')
@@ -300,7 +313,7 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     if (this.onCollected) this.#collected('MR_BAD_REQUEST')
     this.requestPipe?.stop()
     this.responsePipe?.stop()
-    finishExchange(this)
+    finishExchange(this, now)
   }
 
   /** Another service takes the exchange over, before the first try. */

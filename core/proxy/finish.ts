@@ -4,9 +4,9 @@ import type { Exchange } from './exchange.ts'
 import { phase } from './exchange-state.ts'
 
 // HOT
-export function finishExchange(exchange: Exchange): void {
+/** @param now when its last byte was written, or when it was given up */
+export function finishExchange(exchange: Exchange, now: number): void {
   const { plane, service, runtime, client } = exchange
-  const now = plane.now()
   const outcome = exchange.outcome!
   const index = service === undefined ? -1 : service.index
   plane.metrics.requestDone(index, exchange.status, now - exchange.startMs, outcomeIndex[outcome])

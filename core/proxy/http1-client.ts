@@ -74,6 +74,8 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   /** How long a tunnel may be silent. */
   #tunnelMs = tunnelIdleMs
   #inLoop = false
+  /** The answer is complete, and its last bytes leave at the end of this loop turn. */
+  #ending = false
   #lingered = 0
   /** The one empty line before a request line has been let pass. */
   #skipped = false
@@ -257,7 +259,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   /** A whole head has come. */
   #begin(head: MessageHead): void {
     const plane = this.#plane
-    const now = plane.now()
+    const now = plane.turn.now()
     const checked = this.#checked
     const limits = plane.runtime.limits
     this.#minor = head.minor
@@ -457,6 +459,26 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   }
 
   // HOT
+  endSoon(trailers: MessageHead | undefined, nominated: readonly string[] | undefined): boolean {
+    if (!this.#writer.endSoon(trailers, nominated)) return false
+    this.#ending = true
+    this.#plane.turn.flushSoon(this)
+    return true
+  }
+
+  // HOT
+  flushTurn(): void {
+    this.flush()
+  }
+
+  // HOT
+  written(now: number): void {
+    if (!this.#ending) return
+    if (this.gone) this.#exchange!.clientAbort()
+    else this.#exchange!.answerSent(now)
+  }
+
+  // HOT
   sendEnd(trailers: MessageHead | undefined, nominated: readonly string[] | undefined): void {
     this.#writer.end(trailers, nominated)
   }
@@ -495,6 +517,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
     const exchange = this.#exchange!
     const tunnel = this.#life === life.tunnel
     this.#exchange = undefined
+    this.#ending = false
     this.#plane.giveExchange(exchange)
     if (this.#life === life.closed) return
     if (this.#socket.destroyed) return

@@ -60,6 +60,8 @@ export class Http1Upstream
   #outbox = ''
   /** Exchanges at the end of the line of whose requests no byte has been written. */
   #unsent = 0
+  /** Exchanges before those: their requests have been written, and they have not been told when. */
+  #untold = 0
   #requestSent = true
   #chunkedRequest = false
   #reusable = true
@@ -148,7 +150,7 @@ export class Http1Upstream
       this.#outbox += before + bytes.toString('latin1', start, end) + after
       // Pieces of one read leave together: a body in tiny chunks must not cost a write for each.
       if (this.#outbox.length > outboxBytes) return this.#write()
-      this.#plane.flushSoon(this)
+      this.#plane.turn.flushSoon(this)
       return true
     }
     const { socket } = this.#connection
@@ -176,7 +178,7 @@ export class Http1Upstream
    * 9 % of the kernel's time (who waits for them is woken once), and what goes to one connection leaves in one write.
    */
   flushSoon(): void {
-    if (this.#requestSent) this.#plane.flushSoon(this)
+    if (this.#requestSent) this.#plane.turn.flushSoon(this)
     else this.#write()
   }
 
@@ -186,18 +188,34 @@ export class Http1Upstream
   }
 
   // HOT
+  flushTurn(): void {
+    this.#writeOutbox()
+  }
+
+  // HOT
+  written(now: number): void {
+    const turns = this.#turns
+    const end = turns.length - this.#unsent
+    for (let i = end - this.#untold; i < end; i++) turns[i]?.headSent(now)
+    this.#untold = 0
+  }
+
+  // HOT
   #write(): boolean {
+    const go = this.#writeOutbox()
+    if (this.#untold > 0) this.written(this.#plane.now())
+    return go
+  }
+
+  // HOT
+  #writeOutbox(): boolean {
     // A reset destroys the socket before its close event comes: what is not written then stays unsent.
     if (this.#outbox === '' || this.#connection.gone) return true
     const text = this.#outbox
     this.#outbox = ''
     const go = this.#connection.write(text) || !this.#connection.pending
-    if (this.#unsent > 0) {
-      const now = this.#plane.now()
-      const turns = this.#turns
-      for (let i = turns.length - this.#unsent; i < turns.length; i++) turns[i]?.headSent(now)
-      this.#unsent = 0
-    }
+    this.#untold += this.#unsent
+    this.#unsent = 0
     return go
   }
 
@@ -324,7 +342,7 @@ export class Http1Upstream
     const exchange = this.#turns[0]
     if (exchange && this.#reading !== reading.head && this.#reading !== reading.end) {
       // The rest is waiting: it leaves together with what has come.
-      if (this.#connection.filled) this.#plane.flushSoon(exchange.client)
+      if (this.#connection.filled) this.#plane.turn.flushSoon(exchange.client)
       else this.#obey(exchange.client.flush())
       const tunnel = this.#life === life.tunnel
       this.#plane.wheel.set(this, tunnel ? this.#tunnelMs : this.#idleMs)
@@ -453,7 +471,7 @@ export class Http1Upstream
     }
     if (!this.#requestSent && this.#turns.length === 1) this.#reusable = false
     // Where a filter's promise is pending, `pause` has been called.
-    exchange.upstreamHead(head, length, bodyless, this.#plane.now())
+    exchange.upstreamHead(head, length, bodyless, this.#plane.turn.now())
     this.#trailerNominations = exchange.responseNominated
     return !this.#connection.closed && this.#turns.length > 0
   }

@@ -94,11 +94,24 @@ export class Http1Writer {
   }
 
   // HOT
+  /** As `end`, without writing. False: nothing is held back, and nothing was done. */
+  endSoon(trailers: MessageHead | undefined, nominated: readonly string[] | undefined): boolean {
+    if (this.#outbox === '') return false
+    this.#close(trailers, nominated)
+    return true
+  }
+
+  // HOT
   end(trailers: MessageHead | undefined, nominated: readonly string[] | undefined): void {
+    this.#close(trailers, nominated)
+    this.flush()
+  }
+
+  // HOT
+  #close(trailers: MessageHead | undefined, nominated: readonly string[] | undefined): void {
     if (this.#how === framing.chunked)
       this.#outbox += `0\r\n${trailers ? trailerLines(trailers, nominated) : ''}\r\n`
     this.#exchange = undefined
-    this.flush()
   }
 
   // HOT

@@ -35,9 +35,12 @@ export class Ids {
 
   #refill(): void {
     for (let start = 0; start < this.#bytes.length; start += template.length) {
-      this.#digits(start + idBefore.length, idDigits)
-      this.#digits(start + traceLine + traceBefore.length, traceDigits)
-      this.#digits(start + traceLine + traceBefore.length + traceDigits + 1, parentDigits)
+      const id = start + idBefore.length
+      const trace = start + traceLine + traceBefore.length
+      this.#digits(id, idDigits)
+      this.#digits(trace, traceDigits)
+      // The span is the request: one id for both.
+      this.#bytes.copyWithin(trace + traceDigits + 1, id, id + parentDigits)
     }
     this.#text = this.#bytes.toString('latin1')
     this.#next = 0

@@ -99,7 +99,12 @@ export class Mirror implements ClientStream {
   flush(): number {
     return sent.free
   }
+  endSoon(): boolean {
+    return false
+  }
   sendEnd(): void {}
+  flushTurn(): void {}
+  written(): void {}
   abort(): void {}
   startTunnel(): void {}
   endTunnel(): void {}

@@ -10,15 +10,11 @@ import { DeadlineWheel } from './deadlines.ts'
 import { Exchange } from './exchange.ts'
 import { phase } from './exchange-state.ts'
 import { Ids } from './ids.ts'
+import { LoopTurn } from './loop-turn.ts'
 import type { Runtime } from './runtime.ts'
 import { TransformPipe } from './transform.ts'
 
 const maxPooled = 1024
-
-/** What holds small pieces back; flushing twice does nothing. */
-interface Flushed {
-  flush(): unknown
-}
 
 export class PlaneContext {
   readonly clock: Clock
@@ -37,9 +33,9 @@ export class PlaneContext {
   draining = false
   readonly now: () => number
   readonly wall: () => number
+  readonly turn: LoopTurn
   readonly #heads: MessageHead[] = []
   readonly #exchanges: Exchange[] = []
-  readonly #unflushed: Flushed[] = []
   #fieldLimit = 100
 
   constructor(deps: PlaneDeps) {
@@ -51,6 +47,7 @@ export class PlaneContext {
     this.accessLog = (record) => deps.accessLog(record)
     const { clock } = deps
     this.now = () => clock.now()
+    this.turn = new LoopTurn(this.now)
     this.wall = () => deps.clock.wall()
     this.wheel = new DeadlineWheel(deps.clock, (ms) => deps.metrics.stall(ms))
   }
@@ -90,17 +87,6 @@ export class PlaneContext {
       return
     }
     this.#exchanges.push(exchange)
-  }
-
-  // HOT
-  /** Flushes a stream after this turn of the loop, should nothing else do it before. */
-  flushSoon(stream: Flushed): void {
-    if (this.#unflushed[this.#unflushed.length - 1] === stream) return
-    this.#unflushed.push(stream)
-    if (this.#unflushed.length > 1) return
-    setImmediate(() => {
-      for (const stream of this.#unflushed.splice(0)) stream.flush()
-    })
   }
 
   /** Transforms of a request's body, between the client and the backend. */

@@ -38,7 +38,7 @@ export function checkRequest(head: MessageHead, bodyLimit: number, into: Checked
   into.hostReplaced = false
   into.expectsContinue = false
   // The most frequent method needs no string of its own.
-  const method = head.text.startsWith('GET ') ? 'GET' : head.text.slice(0, head.methodEnd)
+  const method = head.isGet ? 'GET' : head.text.slice(0, head.methodEnd)
   into.method = method
   into.target = head.text.slice(head.targetStart, head.targetEnd)
   if (!readFraming(head)) return into.refuse(head.error!, head.reason)

@@ -17,8 +17,16 @@ export const sent = {
   wait: 2,
 } as const
 
+/** What holds bytes back until the end of a loop turn. */
+export interface HoldsBack {
+  /** Writes them; a second time it does nothing. */
+  flushTurn(): void
+  /** They have left, at this time (ms). */
+  written(now: number): void
+}
+
 /** The side of the client. Tells the exchange: `clientData`, `clientEnd`, `clientAbort`, `clientDrain`. */
-export interface ClientStream {
+export interface ClientStream extends HoldsBack {
   /** Address of the client, for `key: client-ip`, logs and filters. */
   readonly address: string
   readonly scheme: 'http' | 'https'
@@ -37,7 +45,10 @@ export interface ClientStream {
   sendData(bytes: Buffer, start: number, end: number, text: string): number
   /** Writes what was held back. Returns `sent` bits. */
   flush(): number
-  /** The answer is complete. */
+  /** The answer is complete. True: its last bytes leave at the end of this loop turn, then `exchange.answerSent` is called or
+   * `clientAbort`. False: nothing is held back, and nothing was done; call `sendEnd`. */
+  endSoon(trailers: MessageHead | undefined, nominated: readonly string[] | undefined): boolean
+  /** The answer is complete; what was held back of it is written. */
   sendEnd(trailers: MessageHead | undefined, nominated: readonly string[] | undefined): void
   /** The answer was cut short after its head: the client must notice. */
   abort(): void

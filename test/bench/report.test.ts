@@ -59,7 +59,7 @@ describe('checks', () => {
     )
     expect(checks[0]).toMatchObject({ measured: { median: 1.2, count: 1 }, verdict: 'gate met' })
     expect(checks[1]).toMatchObject({
-      what: 'CPU per request, Millrace / node:http + undici',
+      what: 'CPU per request, Millrace / nginx, same header lines',
       verdict: 'no data',
     })
   })
