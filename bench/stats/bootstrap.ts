@@ -1,0 +1,82 @@
+/**
+ * What a median over blocks is worth. A block is one measurement of all arms close together in time; blocks are the units that
+ * are drawn again, never single requests: those of one block share its noise, and would promise a precision that is not there.
+ */
+import { median } from './summary.ts'
+
+export interface Estimate {
+  /** Of the values given. */
+  readonly median: number
+  /** Bounds of the confidence interval. */
+  readonly low: number
+  readonly high: number
+  /** Standard deviation of the bootstrap medians. */
+  readonly standardError: number
+  readonly count: number
+}
+
+export interface BootstrapOptions {
+  /** 0…1, of the two-sided interval. */
+  readonly confidence: number
+  readonly random: () => number
+  /** How often the blocks are drawn again. */
+  readonly resamples?: number
+}
+
+/** Percentile bootstrap of the median (Efron, Tibshirani, An Introduction to the Bootstrap, 1993, §13.3). Throws without values. */
+export function bootstrapMedian(values: readonly number[], options: BootstrapOptions): Estimate {
+  if (values.length === 0) throw new Error('bootstrap: no values')
+  const { confidence, random, resamples = 4000 } = options
+  const medians = Float64Array.from({ length: resamples }, () => median(drawAgain(values, random))).sort()
+  const tail = (1 - confidence) / 2
+  const mean = medians.reduce((sum, value) => sum + value, 0) / resamples
+  const variance = medians.reduce((sum, value) => sum + (value - mean) ** 2, 0) / resamples
+  return {
+    median: median(values),
+    low: medians[Math.floor(tail * (resamples - 1))],
+    high: medians[Math.ceil((1 - tail) * (resamples - 1))],
+    standardError: Math.sqrt(variance),
+    count: values.length,
+  }
+}
+
+function drawAgain(values: readonly number[], random: () => number): number[] {
+  return Array.from(values, () => values[Math.floor(random() * values.length)])
+}
+
+/**
+ * Fewest blocks for which an interval of this confidence can exist: the true median lies outside of all values with
+ * probability 2 × 0.5^n, so below this not even the widest interval holds it often enough. 8 for 99 %.
+ */
+export function fewestBlocks(confidence: number): number {
+  return Math.ceil(1 - Math.log2(1 - confidence))
+}
+
+/**
+ * The smallest true difference that such a measurement would most likely show: (z of the confidence + z of the power) ×
+ * standard error (Cohen, Statistical Power Analysis, 1988, §2), 80 % power.
+ */
+export function minimumDetectable(standardError: number, confidence: number): number {
+  const powerZ = 0.8416
+  return (normalQuantile(1 - (1 - confidence) / 2) + powerZ) * standardError
+}
+
+/** Quantile of the standard normal distribution, p in (0.5, 1): bisection of its integral, to 1e-6. */
+export function normalQuantile(p: number): number {
+  let low = 0
+  let high = 9
+  while (high - low > 1e-6) {
+    const middle = (low + high) / 2
+    if (normalBelow(middle) < p) low = middle
+    else high = middle
+  }
+  return (low + high) / 2
+}
+
+/** Probability below z ≥ 0 (Abramowitz, Stegun 7.1.26; error under 1.5e-7). */
+function normalBelow(z: number): number {
+  const x = z / Math.SQRT2
+  const t = 1 / (1 + 0.3275911 * x)
+  const poly = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+  return 1 - (poly * Math.exp(-x * x)) / 2
+}
