@@ -4,6 +4,7 @@
  * (Tene, "How NOT to measure latency"; autocannon's correction for it takes 1 ms for the expected interval at any rate).
  */
 import { performance } from 'node:perf_hooks'
+import { setImmediate as turn } from 'node:timers/promises'
 import { type Dispatcher, Pool } from 'undici'
 import { type Quantiles, TimeHistogram } from '../stats/quantiles.ts'
 import { seededRandom } from '../stats/random.ts'
@@ -27,6 +28,8 @@ export interface OpenLoopOptions {
 
 export interface OpenLoopResult {
   readonly options: OpenLoopOptions
+  /** In warm-up and measured time. */
+  readonly sent: number
   /** Intended starts in the measured time. */
   readonly planned: number
   readonly completed: number
@@ -65,6 +68,7 @@ class OpenLoop {
   #measureFrom = 0
   #end = 0
   #next = 0
+  #sent = 0
   #planned = 0
   #inFlight = 0
   /** Sent or ended since the last look: waiting is not work. */
@@ -101,7 +105,7 @@ class OpenLoop {
       this.#events = 0
       last = now
       this.#nap(now)
-      await new Promise(setImmediate)
+      await turn()
     }
     const cpu = process.cpuUsage(cpuBefore)
     const wallMs = performance.now() - this.#measureFrom
@@ -132,6 +136,7 @@ class OpenLoop {
   #send(intended: number, now: number): void {
     this.#events++
     this.#inFlight++
+    this.#sent++
     const measured = intended >= this.#measureFrom
     if (measured) {
       this.#planned++
@@ -158,6 +163,7 @@ class OpenLoop {
     if (unanswered > 0) this.#failures.set('no answer in time', unanswered)
     return {
       options: this.#options,
+      sent: this.#sent,
       planned: this.#planned,
       completed,
       failed: failed + Math.max(0, unanswered),

@@ -4,6 +4,8 @@ import { listProc, processTree, readProc } from './process-tree.ts'
 export interface CpuReading {
   /** "pid/tid" → nanoseconds on a CPU. */
   readonly threads: ReadonlyMap<string, number>
+  /** "pid/tid" → nanoseconds in which it could have run and had to wait for a CPU. */
+  readonly waits: ReadonlyMap<string, number>
   /** Clock ticks in user and in kernel mode, of living and dead threads. */
   readonly userTicks: number
   readonly kernelTicks: number
@@ -12,6 +14,8 @@ export interface CpuReading {
 export interface CpuUse {
   /** Nanoseconds on a CPU of all threads, user and kernel. */
   readonly nanoseconds: number
+  /** Nanoseconds of waiting for a CPU, of all threads: who shares the core, and how much that disturbs. */
+  readonly waitedNanoseconds: number
   /** Share of it in user mode; sampled by the kernel, so good to a few percent. */
   readonly userShare: number
   /** Threads that ended between the readings: what they used after the first one is missing. */
@@ -20,12 +24,16 @@ export interface CpuUse {
 
 export function readCpu(root: number): CpuReading {
   const threads = new Map<string, number>()
+  const waits = new Map<string, number>()
   let userTicks = 0
   let kernelTicks = 0
   for (const pid of processTree(root)) {
     for (const task of listProc(`/proc/${pid}/task`)) {
       const text = readProc(`/proc/${pid}/task/${task}/schedstat`)
-      if (text !== '') threads.set(`${pid}/${task}`, Number(text.split(' ')[0]))
+      if (text === '') continue
+      const [ran, waited] = text.split(' ').map(Number)
+      threads.set(`${pid}/${task}`, ran)
+      waits.set(`${pid}/${task}`, waited)
     }
     // The name in parentheses may hold spaces: count fields from behind it (utime and stime are fields 14 and 15).
     const stat = readProc(`/proc/${pid}/stat`)
@@ -33,15 +41,22 @@ export function readCpu(root: number): CpuReading {
     userTicks += Number(fields[11] ?? 0)
     kernelTicks += Number(fields[12] ?? 0)
   }
-  return { threads, userTicks, kernelTicks }
+  return { threads, waits, userTicks, kernelTicks }
 }
 
 export function cpuBetween(before: CpuReading, after: CpuReading): CpuUse {
-  let nanoseconds = 0
-  for (const [thread, value] of after.threads) nanoseconds += value - (before.threads.get(thread) ?? 0)
+  const nanoseconds = growth(before.threads, after.threads)
   let lostThreads = 0
   for (const thread of before.threads.keys()) if (!after.threads.has(thread)) lostThreads++
   const user = after.userTicks - before.userTicks
   const ticks = user + after.kernelTicks - before.kernelTicks
-  return { nanoseconds, userShare: ticks > 0 ? user / ticks : 0, lostThreads }
+  const waitedNanoseconds = growth(before.waits, after.waits)
+  return { nanoseconds, waitedNanoseconds, userShare: ticks > 0 ? user / ticks : 0, lostThreads }
+}
+
+/** A thread that is new counts from 0; one that has ended is missing. */
+function growth(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): number {
+  let sum = 0
+  for (const [thread, value] of after) sum += value - (before.get(thread) ?? 0)
+  return sum
 }

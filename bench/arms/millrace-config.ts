@@ -1,0 +1,49 @@
+/** A user's config made fit for the bench: its policies stay, its addresses become ours. */
+import { readFileSync } from 'node:fs'
+import { dirname, isAbsolute, resolve } from 'node:path'
+import { parse, stringify } from 'yaml'
+
+export interface ConfigAddresses {
+  readonly port: number
+  readonly adminPort: number
+  readonly backendPort: number
+  /** Folder for the data of the node. */
+  readonly data: string
+}
+
+type Part = Record<string, unknown>
+
+/**
+ * @param path of a YAML or JSON config; plugin files in it are found from there
+ * @throws when it is no mapping or has no services
+ */
+export function benchConfig(path: string, addresses: ConfigAddresses): string {
+  const config: unknown = parse(readFileSync(path, 'utf8'))
+  if (!isPart(config)) throw new Error(`${path}: a mapping expected`)
+  if (!isPart(config.services)) throw new Error(`${path}: services expected, there is nothing to measure`)
+  const backends = [`http://127.0.0.1:${addresses.backendPort}`]
+  const services = Object.entries(config.services).map(([name, service]) => [
+    name,
+    { ...(isPart(service) ? service : {}), backends },
+  ])
+  return stringify({
+    ...config,
+    node: { ...(isPart(config.node) ? config.node : {}), id: 'bench', threads: 1, data: addresses.data },
+    admin: { address: `127.0.0.1:${addresses.adminPort}` },
+    drain: { delay: '0s', timeout: '5s' },
+    listeners: { web: { address: `127.0.0.1:${addresses.port}` } },
+    plugins: pluginPaths(config.plugins, dirname(resolve(path))),
+    services: Object.fromEntries(services),
+  })
+}
+
+function pluginPaths(plugins: unknown, directory: string): unknown[] {
+  if (!Array.isArray(plugins)) return []
+  return plugins.map((name: unknown) =>
+    typeof name === 'string' && name.startsWith('.') && !isAbsolute(name) ? resolve(directory, name) : name,
+  )
+}
+
+function isPart(value: unknown): value is Part {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,62 @@
+/** Every arm beside its baseline: what a proxy adds to the backend, and what it costs beside another proxy. */
+import type { ArmComparison, Block, Scenario } from '../report/bench-results.ts'
+import { metrics } from '../report/bench-results.ts'
+import { compareBlocks } from '../stats/blocks.ts'
+
+/** Latency is compared with the backend alone, cost with the first of these proxies that was measured. */
+const addedTo = 'direct'
+const costBaselines = ['nginx', 'haproxy', 'passthrough', 'millrace']
+
+export interface CompareArmsOptions {
+  readonly arms: readonly string[]
+  readonly confidence: number
+  readonly random: () => number
+  /** For every metric; by metric when it is left out. */
+  readonly baseline: string | undefined
+}
+
+export function compareArms(
+  scenarios: readonly Scenario[],
+  blocks: readonly Block[],
+  options: CompareArmsOptions,
+): ArmComparison[] {
+  const { arms, confidence, random } = options
+  const comparisons: ArmComparison[] = []
+  for (const { name: scenario } of scenarios) {
+    for (const metric of metrics) {
+      const baseline = options.baseline ?? baselineOf(metric.name, arms)
+      if (baseline === undefined) continue
+      for (const arm of arms) {
+        if (arm === baseline || (arm === addedTo && baseline !== addedTo)) continue
+        const compared = compareBlocks(
+          valuesByRound(blocks, scenario, arm, metric.name),
+          valuesByRound(blocks, scenario, baseline, metric.name),
+          { confidence, random, threshold: metric.threshold, lowerIsBetter: metric.lowerIsBetter },
+        )
+        if (compared) comparisons.push({ ...compared, scenario, metric: metric.name, arm, baseline })
+      }
+    }
+  }
+  return comparisons
+}
+
+function baselineOf(metric: string, arms: readonly string[]): string | undefined {
+  if (metric === 'p50' || metric === 'p99') return arms.includes(addedTo) ? addedTo : undefined
+  return costBaselines.find((name) => arms.includes(name))
+}
+
+/** Round → value, of the blocks that count. */
+export function valuesByRound(
+  blocks: readonly Block[],
+  scenario: string,
+  arm: string,
+  metric: string,
+): Map<number, number> {
+  const values = new Map<number, number>()
+  for (const block of blocks) {
+    if (block.scenario !== scenario || block.arm !== arm || block.faults.length > 0) continue
+    const value = block.values[metric]
+    if (value !== undefined) values.set(block.round, value)
+  }
+  return values
+}

@@ -1,0 +1,85 @@
+/** Did this change make it worse? Two revisions, their blocks interleaved; what looks worse is measured again. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { isAbsolute, join } from 'node:path'
+import { repository } from '../arms/millrace.ts'
+import { revisionArm } from '../arms/revision.ts'
+import type { ArmComparison, BenchResults } from '../report/bench-results.ts'
+import { compareSuite, type Suite } from '../suites.ts'
+import { type Checkout, checkOut, removeCheckouts } from './revisions.ts'
+import { runSuite } from './run-suite.ts'
+
+export interface CompareRevisions {
+  readonly base: string
+  readonly head: string
+  /** Relative: to the root of each revision, so that its plugins are that revision's. The defaults when left out. */
+  readonly config: string | undefined
+  readonly seed: number
+  readonly confidence: number
+  readonly suite?: Suite
+  readonly signal: AbortSignal
+  say(text: string): void
+}
+
+/** fine: no metric is worse, and the CPU per request is known well enough to say so. */
+export type Judgement = 'fine' | 'regression' | 'too noisy'
+
+export interface Compared {
+  readonly results: BenchResults
+  /** Of the second measurement; absent when the first one showed nothing. */
+  readonly rerun: BenchResults | undefined
+  readonly judgement: Judgement
+  /** Worse in both measurements. */
+  readonly worse: readonly ArmComparison[]
+}
+
+export async function compareRevisions(options: CompareRevisions): Promise<Compared> {
+  const parent = mkdtempSync(join(tmpdir(), 'millrace-revisions-'))
+  const checkouts: Checkout[] = []
+  try {
+    const base = checkOut(repository, options.base, parent)
+    checkouts.push(base)
+    const head = checkOut(repository, options.head, parent)
+    checkouts.push(head)
+    const arms = [armOf('base', base, options.config), armOf('head', head, options.config)]
+    const { suite = compareSuite, seed, confidence, signal } = options
+    const run = (add: number): Promise<BenchResults> =>
+      runSuite({ suite, arms, baseline: 'base', seed: seed + add, confidence, signal, say: options.say })
+    const results = await run(0)
+    if (worseOnes(results).length === 0)
+      return { results, rerun: undefined, judgement: unmeasured(results) ? 'too noisy' : 'fine', worse: [] }
+    options.say('worse at first sight: measured once more')
+    const rerun = await run(1)
+    return { results, rerun, ...judge(results, rerun) }
+  } finally {
+    removeCheckouts(repository, checkouts)
+    rmSync(parent, { recursive: true, force: true })
+  }
+}
+
+function armOf(name: string, { directory, title }: Checkout, config: string | undefined) {
+  const path = config === undefined || isAbsolute(config) ? config : join(directory, config)
+  return revisionArm({ name, title: `${name}: ${title}`, directory, config: path })
+}
+
+const worseOnes = (results: BenchResults): ArmComparison[] =>
+  results.comparisons.filter(({ outcome }) => outcome === 'worse')
+
+/** A regression is what is worse both times; what is worse once is noise, unless the CPU stays unclear. */
+export function judge(
+  results: BenchResults,
+  rerun: BenchResults,
+): { judgement: Judgement; worse: readonly ArmComparison[] } {
+  const again = worseOnes(rerun)
+  const worse = worseOnes(results).filter((one) =>
+    again.some((other) => other.scenario === one.scenario && other.metric === one.metric),
+  )
+  if (worse.length > 0) return { judgement: 'regression', worse }
+  return { judgement: unmeasured(rerun) ? 'too noisy' : 'fine', worse }
+}
+
+/** The CPU per request of some scenario could be worse by more than its threshold without being seen. */
+function unmeasured(results: BenchResults): boolean {
+  const cpu = results.comparisons.filter(({ metric }) => metric === 'cpu')
+  return cpu.length === 0 || cpu.some(({ outcome }) => outcome === 'unclear')
+}

@@ -1,0 +1,5 @@
+/** What `millrace bench` calls. */
+export { compareRevisions } from './harness/compare.ts'
+export { runSuite } from './harness/run-suite.ts'
+export { writeResults } from './report/write-results.ts'
+export { findSuite, suites } from './suites.ts'

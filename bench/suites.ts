@@ -1,0 +1,103 @@
+/** What `millrace bench run` measures. */
+import type { Scenario } from './report/bench-results.ts'
+
+export interface Suite {
+  readonly name: string
+  readonly title: string
+  /** `direct` is the backend without a proxy. */
+  readonly arms: readonly string[]
+  /** Blocks of each arm in each scenario. */
+  readonly rounds: number
+  /** Of one block. */
+  readonly seconds: number
+  /** Before the first block of an arm, and before every other one. */
+  readonly firstWarmupSeconds: number
+  readonly warmupSeconds: number
+  /** An arm is started anew after so many rounds: what a process is lucky with, it is lucky with to its end. */
+  readonly restartEvery: number
+  readonly scenarios: readonly PlannedScenario[]
+}
+
+export interface PlannedScenario extends Scenario {
+  readonly path: string
+  /** Milliseconds that the backend takes; 0: nginx, at once. */
+  readonly backendDelayMs: number
+}
+
+const closed = (name: string, title: string, path: string, connections: number): PlannedScenario => ({
+  name,
+  title,
+  path,
+  connections,
+  load: 'closed',
+  ratePerSecond: undefined,
+  backendDelayMs: 0,
+})
+
+const open = (name: string, title: string, backendDelayMs: number, ratePerSecond: number): PlannedScenario => ({
+  name,
+  title,
+  path: '/64',
+  connections: 256,
+  load: 'open',
+  ratePerSecond,
+  backendDelayMs,
+})
+
+const small = closed('closed-64b', '64-byte body, 64 connections at work', '/64', 64)
+const delayed = open('open-5ms', 'Backend of 5 ms, 1,000 requests start each second', 5, 1000)
+
+export const suites: readonly Suite[] = [
+  {
+    name: 'quick',
+    title: 'Under three minutes',
+    arms: ['direct', 'nginx', 'haproxy', 'millrace', 'http-proxy'],
+    rounds: 8,
+    seconds: 1.5,
+    firstWarmupSeconds: 3,
+    warmupSeconds: 0.2,
+    restartEvery: 8,
+    scenarios: [small, delayed],
+  },
+  {
+    name: 'full',
+    title: 'Every arm and body size',
+    arms: ['direct', 'nginx', 'haproxy', 'millrace', 'floor', 'passthrough', 'http-proxy'],
+    rounds: 12,
+    seconds: 4,
+    firstWarmupSeconds: 8,
+    warmupSeconds: 1,
+    restartEvery: 4,
+    scenarios: [
+      closed('closed-64b-1', '64-byte body, 1 connection', '/64', 1),
+      closed('closed-64b-8', '64-byte body, 8 connections at work', '/64', 8),
+      small,
+      closed('closed-64b-256', '64-byte body, 256 connections at work', '/64', 256),
+      closed('closed-64k', '64 KiB body, 64 connections at work', '/64k', 64),
+      closed('closed-1m', '1 MiB body, 64 connections at work', '/1m', 64),
+      delayed,
+      open('open-5ms-fast', 'Backend of 5 ms, 4,000 requests start each second', 5, 4000),
+    ],
+  },
+]
+
+/** Two revisions side by side; the arms are those of the command. */
+export const compareSuite: Suite = {
+  name: 'compare',
+  title: 'Two revisions',
+  arms: ['base', 'head'],
+  rounds: 12,
+  seconds: 2,
+  firstWarmupSeconds: 6,
+  warmupSeconds: 0.3,
+  restartEvery: 3,
+  scenarios: [small, delayed],
+}
+
+/** Throws a message for the user when there is no such suite. */
+export function findSuite(name: string): Suite {
+  const suite = suites.find((one) => one.name === name)
+  if (suite === undefined)
+    throw new Error(`unknown suite "${name}"; there are ${suites.map((one) => one.name).join(', ')}`)
+  return suite
+}
