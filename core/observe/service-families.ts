@@ -22,7 +22,7 @@ export const latencyFamilies: readonly LatencyFamily[] = [
   },
   {
     name: 'millrace_upstream_duration_seconds',
-    help: 'First byte of the request written to the backend to first byte of its answer read, per try.',
+    help: 'First byte of the request written to the backend to first byte of its answer read, per try; a read is dated with the start of its loop turn.',
     cell: serviceLayout.upstream,
     boundsMs: requestBoundsMs,
   },

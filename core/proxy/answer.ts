@@ -26,7 +26,9 @@ export function forwardHead(
   now: number,
 ): boolean {
   const plane = exchange.plane
-  exchange.firstByteMs = now
+  // A reading is dated with its turn, a write with itself: within one turn the answer is not before its request.
+  const firstByteMs = Math.max(now, exchange.sentMs)
+  exchange.firstByteMs = firstByteMs
   if (exchange.service!.retriesOnStatus && retryStatus(exchange, head.status)) {
     plane.giveHead(head)
     return true
@@ -37,7 +39,7 @@ export function forwardHead(
   exchange.responseLength = length
   exchange.bodyless = bodyless
   if (head.has(field.connection)) exchange.responseNominated = nominatedNames(head)
-  plane.metrics.upstreamTime(exchange.service!.index, now - exchange.sentMs)
+  plane.metrics.upstreamTime(exchange.service!.index, firstByteMs - exchange.sentMs)
   if (exchange.entered > 0 && !runResponseFilters(exchange, exchange.entered - 1, startAnswer)) return false
   startAnswer(exchange)
   return true

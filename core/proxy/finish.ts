@@ -43,7 +43,7 @@ export function finishExchange(exchange: Exchange, now: number): void {
 function record(exchange: Exchange, now: number) {
   const { plane, client } = exchange
   return {
-    time: plane.wall() - (now - exchange.startMs),
+    time: plane.wall() - (plane.now() - exchange.startMs),
     id: exchange.id,
     listener: client.listener,
     route: exchange.route?.name ?? '',

@@ -76,6 +76,8 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   #inLoop = false
   /** The answer is complete, and its last bytes leave at the end of this loop turn. */
   #ending = false
+  /** It has not read the answers so far: no more of its requests are taken until they have left. */
+  #full = false
   #lingered = 0
   /** The one empty line before a request line has been let pass. */
   #skipped = false
@@ -138,6 +140,8 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   }
 
   destroy(): void {
+    // An answer that is complete is not lost with the connection.
+    if (this.#ending) this.#writer.flush()
     this.#socket.destroy()
   }
 
@@ -186,7 +190,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   #process(bytes: Buffer): void {
     let pos = 0
     this.#inLoop = true
-    while (pos < bytes.length && this.#life === life.open) {
+    while (pos < bytes.length && this.#life === life.open && !this.#full) {
       if (this.#exchange === undefined) pos = this.#readHead(bytes, pos)
       else if (this.#body !== body.none && !this.#bodyPaused) pos = this.#readBody(bytes, pos)
       else break
@@ -525,10 +529,23 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
       this.#linger()
       return
     }
+    if (this.#socket.writableNeedDrain) {
+      this.#full = true
+      this.#stalled()
+      this.#socket.pause()
+      return
+    }
+    this.#next()
+  }
+
+  // HOT
+  /** Ready for the next request. */
+  #next(): void {
     this.#arm(waits.idle, this.#plane.runtime.limits.keepAliveMs)
     if (this.#inLoop) return
     if (this.#rest !== undefined) this.#continue()
-    else if (this.#halfClosed) this.#linger()
+    // A listener that closes has looked for idle connections once; this one was not yet.
+    else if (this.#halfClosed || this.#host.closing) this.#linger()
   }
 
   // Ends.
@@ -575,6 +592,11 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
         this.#arm(waits.body, this.#plane.runtime.limits.bodyIdleMs)
       else if (this.#exchange === undefined) this.#arm(waits.idle, this.#plane.runtime.limits.keepAliveMs)
       else this.#plane.wheel.clear(this)
+    }
+    if (this.#full && this.#life === life.open) {
+      this.#full = false
+      this.#next()
+      if (this.#rest === undefined && !this.gone) this.#socket.resume()
     }
     this.#exchange?.clientDrain()
   }

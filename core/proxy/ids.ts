@@ -39,7 +39,7 @@ export class Ids {
       const trace = start + traceLine + traceBefore.length
       this.#digits(id, idDigits)
       this.#digits(trace, traceDigits)
-      // The span is the request: one id for both.
+      // Where both are made here, the span is the request.
       this.#bytes.copyWithin(trace + traceDigits + 1, id, id + parentDigits)
     }
     this.#text = this.#bytes.toString('latin1')

@@ -57,5 +57,7 @@ export class LoopTurn {
     const each = (this.#clock() - start) / streams.length
     for (let i = 0; i < streams.length; i++) streams[i].written(start + each * (i + 1))
     streams.length = 0
+    // Those who were told may have read on: what comes next belongs to another turn.
+    this.#startMs = 0
   }
 }

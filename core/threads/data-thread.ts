@@ -50,10 +50,12 @@ async function run(port: MessagePort, data: ThreadData): Promise<void> {
   })
   port.on('message', (message: ToThread) => {
     if (message.type === 'stop') {
-      access.flush()
       plane.destroy()
-      // What was posted before is delivered; what is still open ends with the thread.
-      setImmediate(() => process.exit(0))
+      // What was posted before is delivered; what is still open ends with the thread. Records of the last turn come first.
+      setImmediate(() => {
+        access.flush()
+        setImmediate(() => process.exit(0))
+      })
     } else if (message.type === 'access-taken') access.taken(message.records)
     else agent.receive(message)
   })

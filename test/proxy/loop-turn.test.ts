@@ -55,3 +55,13 @@ test('holding back twice in one turn is one write', async () => {
   await turnEnded()
   expect(events).toEqual(['flush a', 'written a 0'])
 })
+
+test('who reads on while it is told of its write does not date the next turn', async () => {
+  let time = 10
+  const turn = new LoopTurn(() => time++)
+  const seen: number[] = []
+  turn.flushSoon({ flushTurn: () => {}, written: () => seen.push(turn.now()) })
+  await turnEnded()
+  expect(seen).toEqual([12])
+  expect(turn.now()).toBe(13)
+})

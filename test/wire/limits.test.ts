@@ -163,6 +163,37 @@ describe('deadlines of the client', () => {
   })
 })
 
+describe('a client that pipelines and does not read', () => {
+  const body = Buffer.alloc(16_000, 'b')
+  const proxy = fixture({ admin: { address: '127.0.0.1:0' }, limits: { writeStall: '300ms' } })
+  const answer = () => proxy.backend.respond((_, connection) => connection.write(response({ body })))
+
+  test('is let go, and its requests are not asked of the backend on and on', async () => {
+    const sent = 20_000
+    answer()
+    const client = await proxy.connect({ paused: true })
+    client.write(request().repeat(sent))
+    await until('requests come through', () => proxy.backend.requests.length > 10)
+    while ((await proxy.lb.metric('millrace_client_connections')) > 0);
+    expect(proxy.backend.requests.length).toBeLessThan(sent / 4)
+    client.socket.resume()
+    await client.whenClosed
+  })
+
+  test('gets every answer, in order, when it reads in time', async () => {
+    const sent = 2_000
+    answer()
+    const client = await proxy.connect({ paused: true })
+    client.write(Array.from({ length: sent }, (_, i) => request({ target: `/${i}` })).join(''))
+    await until('requests come through', () => proxy.backend.requests.length > 10)
+    client.socket.resume()
+    await until('all are answered', () => client.responses.length === sent, { timeoutMs: 30_000 })
+    expect(proxy.backend.requests.map(({ target }) => target)).toEqual(
+      Array.from({ length: sent }, (_, i) => `/${i}`),
+    )
+  })
+})
+
 /** Tries to connect and to ask; the statuses of what was answered before the proxy ended it. */
 async function refused(port: number, from: string): Promise<number[]> {
   const client = await rawClient(port, { from }).catch(() => undefined)
