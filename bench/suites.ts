@@ -34,7 +34,12 @@ const closed = (name: string, title: string, path: string, connections: number):
   backendDelayMs: 0,
 })
 
-const open = (name: string, title: string, backendDelayMs: number, ratePerSecond: number): PlannedScenario => ({
+const open = (
+  name: string,
+  title: string,
+  backendDelayMs: number,
+  ratePerSecond: number,
+): PlannedScenario => ({
   name,
   title,
   path: '/64',

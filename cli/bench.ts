@@ -4,7 +4,8 @@ import type { Command } from 'commander'
 import { MillraceError } from '../core/host/errors.ts'
 import type { Host, Verb } from './main.ts'
 
-type Bench = typeof import('@millrace/bench')
+const importBench = () => import('@millrace/bench')
+type Bench = Awaited<ReturnType<typeof importBench>>
 
 /** Exit statuses of every `bench` command. */
 const status = { fine: 0, regression: 1, 'too noisy': 2, usage: 3 } as const
@@ -17,11 +18,11 @@ interface Common {
 
 async function loadBench(): Promise<Bench> {
   try {
-    return await import('@millrace/bench')
+    return await importBench()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
     throw new MillraceError(
-      'MR_USAGE',
+      'MR_PACKAGE_MISSING',
       'the benchmark harness is not installed: npm install --save-dev @millrace/bench',
       { cause: error },
     )
@@ -31,7 +32,10 @@ async function loadBench(): Promise<Bench> {
 function numberOf(name: string, text: string, below: number): number {
   const value = Number(text)
   if (value > 0 && value < below) return value
-  throw new MillraceError('MR_USAGE', `--${name}: a number above 0 and below ${below} expected, not "${text}"`)
+  throw new MillraceError(
+    'MR_USAGE',
+    `--${name}: a number above 0 and below ${below} expected, not "${text}"`,
+  )
 }
 
 /** Ctrl-C and SIGTERM end the run and what it started. */
@@ -59,7 +63,9 @@ function withCommon(command: Command): Command {
 }
 
 export const bench: Verb = (program, host) => {
-  const verb = program.command('bench').description('measure what the load balancer costs; exit 0 fine, 1 worse, 2 unclear, 3 usage')
+  const verb = program
+    .command('bench')
+    .description('measure what the load balancer costs; exit 0 fine, 1 worse, 2 unclear, 3 usage')
   withCommon(verb.command('run [suite]'))
     .description('measure a suite: quick (three minutes) or full')
     .option('--quick', 'the suite quick, which is the default')

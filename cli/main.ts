@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { installResolver } from '../core/host/loader.ts'
+import { bench } from './bench.ts'
 import { check } from './check.ts'
 import { explain } from './explain.ts'
 import { tellFailure } from './failure.ts'
@@ -22,7 +23,7 @@ export interface Host {
 /** Adds a command; its action resolves when the command is done, or throws what is to be told. */
 export type Verb = (program: Command, host: Host) => unknown
 
-const verbs: readonly Verb[] = [up, lb, check, schema, explain]
+const verbs: readonly Verb[] = [up, lb, check, schema, explain, bench]
 
 /** package.json lies above cli/, in the checkout and in the package alike. */
 function packageVersion(): string {

@@ -112,7 +112,10 @@ export async function runDriver(host: LoadHost, options: OpenLoopOptions): Promi
   const timer = setTimeout(() => void started.stop(), limit)
   await started.exited
   clearTimeout(timer)
-  const line = started.output().split('\n').findLast((text) => text.startsWith('{'))
+  const line = started
+    .output()
+    .split('\n')
+    .findLast((text) => text.startsWith('{'))
   if (line === undefined) throw new Error(`the open-loop driver gave no result:\n${started.output()}`)
   return JSON.parse(line) as OpenLoopResult
 }

@@ -40,7 +40,11 @@ export function removeCheckouts(repository: string, checkouts: readonly Checkout
 function installPackages(repository: string, directory: string): void {
   const same = readFileSync(join(repository, lock), 'utf8') === readFileSync(join(directory, lock), 'utf8')
   if (same) symlinkSync(join(repository, 'node_modules'), join(directory, 'node_modules'))
-  else execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: directory, stdio: ['ignore', 'ignore', 'inherit'] })
+  else
+    execFileSync('npm', ['ci', '--no-audit', '--no-fund'], {
+      cwd: directory,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
 }
 
 function git(repository: string, command: readonly string[], revision: string): string {

@@ -7,9 +7,9 @@ import { startBackend } from '../arms/backend.ts'
 import { findArm } from '../arms/catalog.ts'
 import { defaultMillraceCommand, repository } from '../arms/millrace.ts'
 import { Processes } from '../arms/processes.ts'
-import { Progress } from '../report/progress.ts'
 import type { ArmInfo, BenchResults, Block } from '../report/bench-results.ts'
 import { resultsSchema } from '../report/bench-results.ts'
+import { Progress } from '../report/progress.ts'
 import { blockOrder } from '../stats/blocks.ts'
 import { describeMachine } from '../stats/machine.ts'
 import { seededRandom } from '../stats/random.ts'
@@ -74,7 +74,9 @@ class SuiteRun {
     const machine = describeMachine(repository)
     if (machine.cores < 2) throw new Error('two cores are needed: one for the arm, one for the load')
     if (machine.loadAtStart > 0.5)
-      this.#notes.push(`Others used this machine (load average ${machine.loadAtStart.toFixed(2)}): expect noise.`)
+      this.#notes.push(
+        `Others used this machine (load average ${machine.loadAtStart.toFixed(2)}): expect noise.`,
+      )
     const arms = suite.arms.map(
       (name): ArmInfo => ({ name, title: this.#title(name), missing: missing(name, machine) }),
     )
@@ -100,7 +102,11 @@ class SuiteRun {
     return this.#options.arms?.find((arm) => arm.name === name) ?? findArm(name)
   }
 
-  async #measureScenario(scenario: PlannedScenario, names: readonly string[], progress: Progress): Promise<void> {
+  async #measureScenario(
+    scenario: PlannedScenario,
+    names: readonly string[],
+    progress: Progress,
+  ): Promise<void> {
     const backend = await this.#backend(scenario)
     const { suite, millraceCommand } = this.#options
     const pool = new ArmPool({

@@ -23,7 +23,9 @@ export function blockFaults(result: OpenLoopResult): string[] {
   const rate = (result.completed / result.options.seconds / result.options.ratePerSecond) * 100
   const reached = result.planned === 0 ? 0 : result.completed / result.planned
   if (reached < reachedShare) {
-    faults.push(`${(reached * 100).toFixed(1)} % of the planned requests were answered (${rate.toFixed(1)} % of the rate)`)
+    faults.push(
+      `${(reached * 100).toFixed(1)} % of the planned requests were answered (${rate.toFixed(1)} % of the rate)`,
+    )
   }
   if (result.driverCpu > fullCore) {
     faults.push(`the driver used ${Math.round(result.driverCpu * 100)} % of its core`)

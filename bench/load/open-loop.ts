@@ -142,18 +142,21 @@ class OpenLoop {
       this.#planned++
       this.#lag.record(now - intended)
     }
-    this.#pool.dispatch(this.#request, new Exchange((failure, startedAt) => {
-      this.#events++
-      this.#inFlight--
-      if (!measured) return
-      if (failure !== undefined) {
-        this.#failures.set(failure, (this.#failures.get(failure) ?? 0) + 1)
-        return
-      }
-      const end = performance.now()
-      this.#latency.record(end - intended)
-      this.#service.record(end - startedAt)
-    }))
+    this.#pool.dispatch(
+      this.#request,
+      new Exchange((failure, startedAt) => {
+        this.#events++
+        this.#inFlight--
+        if (!measured) return
+        if (failure !== undefined) {
+          this.#failures.set(failure, (this.#failures.get(failure) ?? 0) + 1)
+          return
+        }
+        const end = performance.now()
+        this.#latency.record(end - intended)
+        this.#service.record(end - startedAt)
+      }),
+    )
   }
 
   #result(driverCpu: number): OpenLoopResult {

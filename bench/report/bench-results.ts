@@ -61,7 +61,13 @@ export const metrics: readonly MetricInfo[] = [
   { name: 'throughput', title: 'Throughput', unit: 'req/s', lowerIsBetter: false, threshold: 0.07 },
   { name: 'p50', title: 'Latency, median', unit: 'ms', lowerIsBetter: true, threshold: 0.1 },
   { name: 'p99', title: 'Latency, 99th percentile', unit: 'ms', lowerIsBetter: true, threshold: 0.25 },
-  { name: 'runDelay', title: 'Wait for a core per request', unit: 'µs', lowerIsBetter: true, threshold: 0.25 },
+  {
+    name: 'runDelay',
+    title: 'Wait for a core per request',
+    unit: 'µs',
+    lowerIsBetter: true,
+    threshold: 0.25,
+  },
   { name: 'rss', title: 'Resident memory', unit: 'MiB', lowerIsBetter: true, threshold: 0.1 },
 ]
 

@@ -14,7 +14,8 @@ export function writeResults(results: BenchResults, directory: string): string {
   return [
     ...results.scenarios.map(({ name, title }) => asText(comparisonTable(results, name, title))),
     ...thrownOut.map(
-      ({ scenario, arm, round, faults }) => `thrown out: ${scenario} ${arm} round ${round}: ${faults.join('; ')}`,
+      ({ scenario, arm, round, faults }) =>
+        `thrown out: ${scenario} ${arm} round ${round}: ${faults.join('; ')}`,
     ),
     ...results.notes.map((note) => `! ${note}`),
     `\nseed ${results.seed}; written to ${directory}`,

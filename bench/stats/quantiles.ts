@@ -33,7 +33,8 @@ export class TimeHistogram {
 
   /** @param q 0…1 */
   quantile(q: number): number {
-    return this.#histogram.count === 0 ? 0 : this.#histogram.percentile(q * 100) / perMillisecond
+    if (this.#histogram.count === 0) return 0
+    return (q <= 0 ? this.#histogram.min : this.#histogram.percentile(q * 100)) / perMillisecond
   }
 
   quantiles(): Quantiles {

@@ -40,6 +40,8 @@ export class MessageHead {
   /** The method is HEAD; known as soon as the method is. */
   isHead = false
   isGet = false
+  /** Connection is known to say `keep-alive` or `close` and nothing else: it nominates no field. */
+  plainConnection = false
   /** Set when the head is refused. */
   error: ErrorCode | undefined = undefined
   reason = ''
@@ -65,6 +67,7 @@ export class MessageHead {
     this.mark = 0
     this.isHead = false
     this.isGet = false
+    this.plainConnection = false
     this.error = undefined
   }
 

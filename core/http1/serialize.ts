@@ -24,7 +24,7 @@ export const forwardingFields =
 
 /** Names listed in Connection, lower case; undefined when there are none but `close`, `keep-alive` and the known ones. */
 export function nominatedNames(head: MessageHead): string[] | undefined {
-  if (!head.has(field.connection)) return undefined
+  if (!head.has(field.connection) || head.plainConnection) return undefined
   // Nearly all that is ever said.
   if (head.onlyValueIs(field.connection, 'keep-alive') || head.onlyValueIs(field.connection, 'close'))
     return undefined

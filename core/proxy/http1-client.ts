@@ -289,7 +289,10 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
 
   #wantsKeepAlive(head: MessageHead): boolean {
     if (!head.has(field.connection)) return head.minor === 1
-    if (head.onlyValueIs(field.connection, 'keep-alive')) return true
+    if (head.onlyValueIs(field.connection, 'keep-alive')) {
+      head.plainConnection = true
+      return true
+    }
     const value = head.joined(field.connection)
     if (hasToken(value, 'close')) return false
     return head.minor === 1 || hasToken(value, 'keep-alive')

@@ -476,15 +476,17 @@ export class Http1Upstream
     return !this.#connection.closed && this.#turns.length > 0
   }
 
+  // HOT
   #readPersistence(head: MessageHead): void {
-    if (
-      head.has(field.connection) &&
-      !(head.minor === 1 && head.onlyValueIs(field.connection, 'keep-alive'))
-    ) {
+    if (!head.has(field.connection)) {
+      if (head.minor === 0) this.#reusable = false
+    } else if (head.minor === 1 && head.onlyValueIs(field.connection, 'keep-alive')) {
+      head.plainConnection = true
+    } else {
       const value = head.joined(field.connection)
       if (hasToken(value, 'close') || (head.minor === 0 && !hasToken(value, 'keep-alive')))
         this.#reusable = false
-    } else if (head.minor === 0 && !head.has(field.connection)) this.#reusable = false
+    }
     if (!head.has(field.keepAlive)) return
     const hint = /(?:^|[,\s])timeout\s*=\s*"?(\d{1,6})/i.exec(head.joined(field.keepAlive))
     if (hint) {

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { blockOrder, compareBlocks } from '../../bench/stats/blocks.ts'
-import { bootstrapMedian, fewestBlocks, minimumDetectable, normalQuantile } from '../../bench/stats/bootstrap.ts'
+import {
+  bootstrapMedian,
+  fewestBlocks,
+  minimumDetectable,
+  normalQuantile,
+} from '../../bench/stats/bootstrap.ts'
 import { seededRandom } from '../../bench/stats/random.ts'
 
 /** Standard normal values (Box, Muller 1958). */
@@ -68,7 +73,9 @@ test('the detectable difference is what both errors leave', () => {
 describe('order of blocks', () => {
   test('every arm has one block in each round, and every second round is the one before backwards', () => {
     const turns = blockOrder(['a', 'b', 'c'], 4, seededRandom(3))
-    const orders = [1, 2, 3, 4].map((round) => turns.filter((turn) => turn.round === round).map(({ arm }) => arm))
+    const orders = [1, 2, 3, 4].map((round) =>
+      turns.filter((turn) => turn.round === round).map(({ arm }) => arm),
+    )
     for (const order of orders) expect(order.toSorted()).toEqual(['a', 'b', 'c'])
     expect(orders[1]).toEqual(orders[0].toReversed())
     expect(orders[3]).toEqual(orders[2].toReversed())

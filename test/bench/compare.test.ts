@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { benchConfig } from '../../bench/arms/millrace-config.ts'
 import { repository } from '../../bench/arms/millrace.ts'
+import { benchConfig } from '../../bench/arms/millrace-config.ts'
 import { judge } from '../../bench/harness/compare.ts'
 import { checkOut, removeCheckouts } from '../../bench/harness/revisions.ts'
 import type { ArmComparison, BenchResults } from '../../bench/report/bench-results.ts'
@@ -16,7 +16,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }))
 const found = (...outcomes: (readonly [metric: string, outcome: string])[]): BenchResults =>
   ({
     comparisons: outcomes.map(([metric, outcome]) => ({ scenario: 's', metric, outcome }) as ArmComparison),
-  }) as BenchResults
+  }) as unknown as BenchResults
 
 describe('a change is judged', () => {
   test('a regression when the same metric is worse both times', () => {
@@ -26,7 +26,9 @@ describe('a change is judged', () => {
   })
 
   test('fine when only one of two measurements saw it', () => {
-    expect(judge(found(['p99', 'worse'], ['cpu', 'same']), found(['p99', 'unclear'], ['cpu', 'same']))).toEqual({
+    expect(
+      judge(found(['p99', 'worse'], ['cpu', 'same']), found(['p99', 'unclear'], ['cpu', 'same'])),
+    ).toEqual({
       judgement: 'fine',
       worse: [],
     })
@@ -72,7 +74,9 @@ services:
 
 describe('a revision', () => {
   test('is a folder of its own, with packages, until it is removed', () => {
-    const head = execFileSync('git', ['-C', repository, 'rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+    const head = execFileSync('git', ['-C', repository, 'rev-parse', '--short', 'HEAD'], {
+      encoding: 'utf8',
+    }).trim()
     const checkout = checkOut(repository, 'HEAD', directory)
     expect(checkout.title).toBe(head)
     expect(JSON.parse(readFileSync(join(checkout.directory, 'package.json'), 'utf8')).name).toBe('millrace')

@@ -69,6 +69,7 @@ describe('readings', () => {
         ['1/1', 100],
         ['1/2', 50],
       ]),
+      waits: new Map([['1/1', 7]]),
       userTicks: 10,
       kernelTicks: 10,
     }
@@ -77,10 +78,19 @@ describe('readings', () => {
         ['1/1', 400],
         ['1/3', 25],
       ]),
+      waits: new Map([
+        ['1/1', 10],
+        ['1/3', 2],
+      ]),
       userTicks: 11,
       kernelTicks: 13,
     }
-    expect(cpuBetween(before, after)).toEqual({ nanoseconds: 325, userShare: 0.25, lostThreads: 1 })
+    expect(cpuBetween(before, after)).toEqual({
+      nanoseconds: 325,
+      waitedNanoseconds: 5,
+      userShare: 0.25,
+      lostThreads: 1,
+    })
   })
 
   test('wrk errors of every kind are added up', () => {
