@@ -8,9 +8,9 @@ export interface Suite {
   readonly arms: readonly string[]
   /** Blocks of each arm in each scenario. */
   readonly rounds: number
-  /** Of one block. */
+  /** Of one block; whole ones. */
   readonly seconds: number
-  /** Before the first block of an arm, and before every other one. */
+  /** Before the first block of an arm, and before every other one; in a closed loop whole seconds, at least one. */
   readonly firstWarmupSeconds: number
   readonly warmupSeconds: number
   /** An arm is started anew after so many rounds: what a process is lucky with, it is lucky with to its end. */
@@ -58,9 +58,9 @@ export const suites: readonly Suite[] = [
     title: 'Under three minutes',
     arms: ['direct', 'nginx', 'haproxy', 'millrace', 'http-proxy'],
     rounds: 8,
-    seconds: 1.5,
-    firstWarmupSeconds: 3,
-    warmupSeconds: 0.2,
+    seconds: 1,
+    firstWarmupSeconds: 2,
+    warmupSeconds: 0.3,
     restartEvery: 8,
     scenarios: [small, delayed],
   },

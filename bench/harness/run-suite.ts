@@ -118,10 +118,10 @@ class SuiteRun {
     try {
       for (const { round, arm } of blockOrder(names, suite.rounds, this.#random)) {
         this.#options.signal.throwIfAborted()
-        const fresh = (round - 1) % suite.restartEvery === 0
+        const fresh = isFresh(suite, round)
         const running = await pool.take(arm, fresh)
         const text = await this.#block(scenario, arm, round, fresh, running)
-        progress.advance(suite.seconds + (fresh ? suite.firstWarmupSeconds + 1 : suite.warmupSeconds), text)
+        progress.advance(blockSeconds(suite, scenario.load, round), text)
       }
     } finally {
       await pool.stop()
@@ -178,10 +178,18 @@ function missing(name: string, machine: { nginx: string; haproxy: string }): str
 }
 
 function plannedSeconds(suite: Suite, arms: number): number {
-  const restarts = Math.ceil(suite.rounds / suite.restartEvery)
-  const each =
-    suite.rounds * suite.seconds +
-    restarts * (suite.firstWarmupSeconds + 1) +
-    (suite.rounds - restarts) * suite.warmupSeconds
-  return each * arms * suite.scenarios.length
+  let seconds = 0
+  for (const { load } of suite.scenarios)
+    for (let round = 1; round <= suite.rounds; round++) seconds += blockSeconds(suite, load, round)
+  return seconds * arms
 }
+
+/** With its warm-up, and the start of the arm where there is one. */
+function blockSeconds(suite: Suite, load: 'closed' | 'open', round: number): number {
+  if (isFresh(suite, round)) return suite.seconds + suite.firstWarmupSeconds + 1
+  return (
+    suite.seconds + (load === 'closed' ? Math.max(1, Math.ceil(suite.warmupSeconds)) : suite.warmupSeconds)
+  )
+}
+
+const isFresh = (suite: Suite, round: number): boolean => (round - 1) % suite.restartEvery === 0
