@@ -50,10 +50,12 @@ export interface RequestView {
   /** Address of the client: the peer's, or what the PROXY protocol or a trusted proxy's X-Forwarded-For says. */
   readonly clientAddress: string
   readonly headers: HeaderFields
-  /** Attaches a streaming transform, in `onRequest` only. The first filter's transform sees the client's bytes first. */
+  /** Attaches a streaming transform, in `onRequest` only. The first filter's transform sees the client's bytes first, also
+   * where a filter between has read the body. */
   transformBody(transform: BodyTransform): void
   /**
-   * Buffers the whole request body, in `onRequest` only; it is forwarded afterwards all the same.
+   * Buffers the whole request body, in `onRequest` only, as the transforms attached so far leave it; it is forwarded
+   * afterwards all the same. Every filter that reads has its own limit.
    * @throws MR_BODY_TOO_LARGE (413) when it is longer than `limit` bytes
    */
   readBody(limit: number): Promise<Uint8Array>
