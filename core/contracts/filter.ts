@@ -2,10 +2,27 @@
  * a route and on a service, and run in that order; the answer passes them in reverse. */
 import type { Backend } from './algorithm.ts'
 
+/** Names, in lower case, of the fields that belong to the core: framing, hop-by-hop and forwarding. No filter can write or
+ * remove them. */
+export const protectedFields: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'forwarded',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+])
+
 /**
  * Header fields of a message. Names are matched without regard to case; the case and order of what is not touched
  * are kept. Writes are validated: a name must be a token, a value must hold no control characters but tab.
- * Framing and hop-by-hop fields (Content-Length, Transfer-Encoding, Connection, …) belong to the core and cannot be written.
+ * Fields of the core, {@link protectedFields}, cannot be written.
  */
 export interface HeaderFields {
   /** First value, or undefined. Several fields of one name: {@link getAll}. */
@@ -16,7 +33,7 @@ export interface HeaderFields {
   set(name: string, value: string): void
   /** Adds a field after the others. @throws MR_HEADER_INVALID */
   append(name: string, value: string): void
-  /** Removes every field of the name. */
+  /** Removes every field of the name. @throws MR_HEADER_INVALID */
   remove(name: string): void
   /** Every field in order, case kept. */
   entries(): [name: string, value: string][]
