@@ -14,7 +14,19 @@ const configCodes = /^MR_(CONFIG|PLUGIN|CERTIFICATE)/
 function causesOf(error: Error): string {
   const { cause } = error
   if (!(cause instanceof Error) || error.message.includes(cause.message)) return ''
+  const { code } = cause as NodeJS.ErrnoException
+  // The message has put the platform's words in better ones.
+  if (code !== undefined && error.message.includes(`(${code})`)) return ''
   return `\n  because: ${cause.message}${causesOf(cause)}`
+}
+
+/** Says who has the port, in place of how to find that out. */
+function withOwner(message: string, portOwner: (port: number) => PortOwner | undefined): string {
+  return message.replace(/:(\d+) is in use by another process.*/, (whole, port: string) => {
+    const owner = portOwner(Number(port))
+    const who = owner && `pid ${owner.pid} (${owner.command}); end that, or listen elsewhere`
+    return who ? `:${port} is in use by ${who}` : whole
+  })
 }
 
 /** Prints the error and returns the exit status. */
@@ -33,10 +45,8 @@ export function tellFailure(
     return 2
   }
   if (error instanceof MillraceError) {
-    terminal.err(`${label} ${error.code} ${error.message}${causesOf(error)}`)
-    const [, port] = (error.code === 'MR_LISTEN' && /:(\d+) is in use/.exec(error.message)) || []
-    const owner = port && portOwner(Number(port))
-    if (owner) terminal.err(`  port ${port} is held by pid ${owner.pid} (${owner.command})`)
+    const message = error.code === 'MR_LISTEN' ? withOwner(error.message, portOwner) : error.message
+    terminal.err(`${label} ${error.code} ${message}${causesOf(error)}`)
     return configCodes.test(error.code) ? 2 : 1
   }
   terminal.err(`${label} ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import type { PemFiles } from './pem-files.ts'
 import { type ConfigPath, renderPath } from './problems.ts'
-import { normalRoute } from './routes.ts'
+import { distinctNames, normalRoute } from './routes.ts'
 import type { FileConfig, RouteFile, ServiceFile } from './schema.ts'
 import type {
   BackendConfig,
@@ -87,7 +87,7 @@ function normaliseRoutes(file: FileConfig): RouteConfig[] {
   const own = Object.entries(file.listeners).flatMap(([name, { routes }]) =>
     list(routes ?? [], ['listeners', name, 'routes'], name),
   )
-  return [...list(file.routes, ['routes'], undefined), ...own]
+  return distinctNames([...list(file.routes, ['routes'], undefined), ...own])
 }
 
 function normaliseListener(

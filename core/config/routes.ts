@@ -1,5 +1,5 @@
 /** Routes in their normal form. */
-
+import { canonical } from './canonical.ts'
 import type { RouteFile } from './schema.ts'
 import type { FilterUse, RouteConfig } from './snapshot.ts'
 
@@ -21,10 +21,11 @@ export function routeMatch(match: RouteFile['match']): RouteMatch {
   }
 }
 
-/** `GET,HEAD shop.example.com/api [x-user=1]`; a route that matches everything is `*`. */
+/** `GET,HEAD shop.example.com/api [x-user]`; a route that matches everything is `*`. Values of headers are left out: the name
+ * stands in logs, and they may be secrets. */
 export function renderMatch(match: RouteMatch, listener: string | undefined): string {
   const methods = match.methods === undefined ? '' : `${match.methods.join(',')} `
-  const headers = match.headers.map(({ name, value }) => (value === undefined ? name : `${name}=${value}`))
+  const headers = match.headers.map(({ name }) => name)
   const conditions = headers.length === 0 ? '' : ` [${headers.join(', ')}]`
   return `${methods}${match.host ?? '*'}${match.path ?? ''}${conditions}${listener === undefined ? '' : ` @${listener}`}`
 }
@@ -38,4 +39,21 @@ export function normalRoute(
   const services =
     typeof route.service === 'string' ? [{ service: route.service, weight: 1 }] : [...route.service]
   return { name: route.name ?? renderMatch(match, listener), ...match, services, filters, listener }
+}
+
+/** Numbers names that are alike because the values of headers are not in them. By the order of those values, so that a name
+ * stays with its route wherever that stands in the file. */
+export function distinctNames(routes: readonly RouteConfig[]): RouteConfig[] {
+  const names = new Map<RouteConfig, string>()
+  for (const [name, alike] of Map.groupBy(routes, (route) => route.name)) {
+    const others = alike.toSorted(byHeaders).slice(1)
+    others.forEach((route, index) => {
+      names.set(route, `${name} #${index + 2}`)
+    })
+  }
+  return routes.map((route) => ({ ...route, name: names.get(route) ?? route.name }))
+}
+
+function byHeaders(a: RouteConfig, b: RouteConfig): number {
+  return canonical(a.headers) < canonical(b.headers) ? -1 : 1
 }

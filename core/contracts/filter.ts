@@ -2,10 +2,27 @@
  * a route and on a service, and run in that order; the answer passes them in reverse. */
 import type { Backend } from './algorithm.ts'
 
+/** Names, in lower case, of the fields that belong to the core: framing, hop-by-hop and forwarding. No filter can write or
+ * remove them. */
+export const protectedFields: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'forwarded',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+])
+
 /**
  * Header fields of a message. Names are matched without regard to case; the case and order of what is not touched
  * are kept. Writes are validated: a name must be a token, a value must hold no control characters but tab.
- * Framing and hop-by-hop fields (Content-Length, Transfer-Encoding, Connection, …) belong to the core and cannot be written.
+ * Fields of the core, {@link protectedFields}, cannot be written.
  */
 export interface HeaderFields {
   /** First value, or undefined. Several fields of one name: {@link getAll}. */
@@ -16,7 +33,7 @@ export interface HeaderFields {
   set(name: string, value: string): void
   /** Adds a field after the others. @throws MR_HEADER_INVALID */
   append(name: string, value: string): void
-  /** Removes every field of the name. */
+  /** Removes every field of the name. @throws MR_HEADER_INVALID */
   remove(name: string): void
   /** Every field in order, case kept. */
   entries(): [name: string, value: string][]
@@ -50,10 +67,12 @@ export interface RequestView {
   /** Address of the client: the peer's, or what the PROXY protocol or a trusted proxy's X-Forwarded-For says. */
   readonly clientAddress: string
   readonly headers: HeaderFields
-  /** Attaches a streaming transform, in `onRequest` only. The first filter's transform sees the client's bytes first. */
+  /** Attaches a streaming transform, in `onRequest` only. The first filter's transform sees the client's bytes first, also
+   * where a filter between has read the body. */
   transformBody(transform: BodyTransform): void
   /**
-   * Buffers the whole request body, in `onRequest` only; it is forwarded afterwards all the same.
+   * Buffers the whole request body, in `onRequest` only, as the transforms attached so far leave it; it is forwarded
+   * afterwards all the same. Every filter that reads has its own limit.
    * @throws MR_BODY_TOO_LARGE (413) when it is longer than `limit` bytes
    */
   readBody(limit: number): Promise<Uint8Array>

@@ -5,15 +5,16 @@ export { duration, rate, ratio, size } from '../config/units.ts'
 export { type ErrorCode, errorTable, MillraceError } from '../host/errors.ts'
 export type { Algorithm, Backend, BackendView, Member, PickRequest } from './algorithm.ts'
 export type { BreakerGate, BreakerState, CircuitBreaker, Outcome } from './circuit-breaker.ts'
-export type {
-  BodyTransform,
-  ExchangeOutcome,
-  Filter,
-  FilterExchange,
-  HeaderFields,
-  OwnResponse,
-  RequestView,
-  ResponseView,
+export {
+  type BodyTransform,
+  type ExchangeOutcome,
+  type Filter,
+  type FilterExchange,
+  type HeaderFields,
+  type OwnResponse,
+  protectedFields,
+  type RequestView,
+  type ResponseView,
 } from './filter.ts'
 export type { BackendTls, HealthContext, HealthResult, HealthSource, HealthTarget } from './health-source.ts'
 export {

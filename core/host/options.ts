@@ -3,6 +3,7 @@
 import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
 import type { OptionProblem } from '../config/catalog.ts'
+import { slotKeys } from '../config/uses.ts'
 import type { PluginDefinition } from '../contracts/plugin.ts'
 import { MillraceError } from './errors.ts'
 import { KeyChecker } from './unknown-keys.ts'
@@ -59,7 +60,9 @@ function readOptions(definition: Definition, raw: unknown): Outcome {
   const problems: OptionProblem[] = []
   const jsonSchema = optionsJsonSchema(definition.options)
   // Unknown keys are taken out before the schema sees them: each is named once, by us.
-  const known = jsonSchema ? new KeyChecker(jsonSchema).strip(raw ?? {}, problems) : (raw ?? {})
+  // The name stands there already, and a fallback is not available.
+  const slots = slotKeys[definition.kind].filter((key) => key !== 'use' && key !== 'fallback')
+  const known = jsonSchema ? new KeyChecker(jsonSchema, slots).strip(raw ?? {}, problems) : (raw ?? {})
   const result = validate(definition.options, known)
   if (result.issues) problems.push(...result.issues.map(fromIssue))
   return problems.length > 0 || result.issues ? { problems } : { value: result.value }

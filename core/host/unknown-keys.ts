@@ -13,9 +13,12 @@ const longestReference = 16
 
 export class KeyChecker {
   readonly #root: Schema
+  readonly #beside: readonly string[]
 
-  constructor(root: Schema) {
+  /** @param beside keys that may stand beside those of the schema, for the messages */
+  constructor(root: Schema, beside: readonly string[] = []) {
     this.#root = root
+    this.#beside = beside
   }
 
   /** @returns a copy of `value` without its unknown keys; one problem for each goes to `problems` */
@@ -42,7 +45,10 @@ export class KeyChecker {
     for (const [key, inner] of Object.entries(value)) {
       const schemasOfKey = keys.get(key)
       if (schemasOfKey) known.push([key, this.#strip(inner, schemasOfKey, [...path, key], problems)])
-      else problems.push(unknownKey(key, value, keys, path))
+      else {
+        const names = path.length === 0 ? [...keys.keys(), ...this.#beside] : [...keys.keys()]
+        problems.push(unknownKey(key, value, names, path))
+      }
     }
     return Object.fromEntries(known)
   }
@@ -122,11 +128,11 @@ function merge(parts: readonly Keys[]): Keys {
 function unknownKey(
   key: string,
   value: Schema,
-  keys: ReadonlyMap<string, unknown>,
+  names: readonly string[],
   path: readonly (string | number)[],
 ): OptionProblem {
-  const missing = [...keys.keys()].filter((known) => !(known in value))
-  const known = [...keys.keys()].join(', ')
+  const missing = names.filter((name) => !(name in value))
+  const known = names.join(', ')
   return {
     message:
       known === ''

@@ -1,7 +1,7 @@
 /** The admin listener: is the process alive, is it ready, what does it measure, how are its backends. On the main thread,
  * which carries no traffic, so that it answers when the proxy is busy. */
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
-import { MillraceError } from '../host/errors.ts'
+import { listenError } from '../host/listen-error.ts'
 import type { ServiceState } from './service-state.ts'
 
 /** One part of the process that must be ready for traffic. */
@@ -38,28 +38,19 @@ export async function startAdmin(
   at: { readonly host: string; readonly port: number },
   deps: AdminDeps,
 ): Promise<AdminListener> {
+  const refused = (cause: Error) => listenError('admin', { ...at, socketPath: '' }, 'admin', cause)
   const app = fastify({ forceCloseConnections: true, exposeHeadRoutes: true })
   routes(app, deps)
   try {
     await app.listen({ host: at.host, port: at.port })
   } catch (cause) {
     await app.close()
-    throw listenError(at, cause)
+    throw refused(cause as Error)
   }
   const bound = app.server.address()
   // Not a unix socket: `listen` was given a port.
-  if (bound === null || typeof bound === 'string') throw listenError(at, new Error('no address was bound'))
+  if (bound === null || typeof bound === 'string') throw refused(new Error('no address was bound'))
   return { address: bound.address, port: bound.port, close: () => app.close() }
-}
-
-function listenError({ host, port }: { host: string; port: number }, cause: unknown): MillraceError {
-  const { code } = cause as { code?: string }
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  const said = code === 'EADDRINUSE' ? 'another process listens there' : reason
-  return new MillraceError('MR_LISTEN', `admin: cannot listen on ${host}:${port}: ${said}`, {
-    path: 'admin',
-    cause,
-  })
 }
 
 function routes(app: FastifyInstance, deps: AdminDeps): void {

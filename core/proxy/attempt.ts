@@ -2,6 +2,7 @@
 import type { Outcome } from '../contracts/circuit-breaker.ts'
 import { MillraceError } from '../host/errors.ts'
 import { sumColumn } from '../threads/table.ts'
+import { endCollecting, releaseCollected } from './collect.ts'
 import type { Exchange } from './exchange.ts'
 import { phase } from './exchange-state.ts'
 import { runAttemptFilters } from './filter-chain.ts'
@@ -88,10 +89,16 @@ export function grantConnection(exchange: Exchange, connection: Http1Upstream): 
 /** What has been received of the body so far, then the rest as it comes. */
 function sendBuffered(exchange: Exchange): void {
   const upstream = exchange.upstream!
+  // A filter that missed its deadline.
+  if (exchange.collectors) endCollecting(exchange, 'MR_PLUGIN_TIMEOUT')
   let go = true
   for (const chunk of exchange.buffered) go = upstream.sendData(chunk, 0, chunk.length)
-  if (exchange.requestDone) upstream.sendEnd(exchange, exchange.requestTrailers)
-  else if (go && exchange.upstream === upstream) {
+  if (exchange.requestDone) {
+    upstream.sendEnd(exchange, exchange.requestTrailers)
+    return
+  }
+  if (exchange.collected) go = releaseCollected(exchange)
+  if (go && exchange.upstream === upstream) {
     exchange.client.resumeBody()
     // Pieces that came out of transforms between two tries have blocked the pipe.
     exchange.requestPipe?.resume()

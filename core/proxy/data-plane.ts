@@ -186,7 +186,10 @@ export class DataPlane implements Plane<Prepared> {
         backend.addresses.stop()
       }
     }
-    for (const { backend } of this.#leaving) backend.pool.destroy()
+    for (const { backend } of this.#leaving) {
+      backend.pool.destroy()
+      backend.addresses.stop()
+    }
     for (const plugin of this.#instances.all()) void plugin.stop()
     this.#plane.wheel.stop()
   }

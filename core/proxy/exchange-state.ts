@@ -5,6 +5,7 @@ import type { ErrorCode } from '../host/errors.ts'
 import { field } from '../http1/fields.ts'
 import type { MessageHead } from '../http1/head.ts'
 import type { OwnAnswer } from './answer.ts'
+import type { Collected, Collector } from './collect.ts'
 import { Deadline } from './deadlines.ts'
 import { FieldList } from './field-list.ts'
 import type { FilterChain } from './filter-chain.ts'
@@ -69,9 +70,10 @@ export abstract class ExchangeState extends Deadline {
   buffered: Buffer[] = []
   bufferedBytes = 0
   keepsBody = false
-  /** A filter collects the body: bytes at most, and what to do when it is whole or too long. */
-  collectLimit = -1
-  onCollected: ((error: ErrorCode | undefined) => void) | undefined = undefined
+  /** Filters that wait for the whole body. */
+  collectors: readonly Collector[] | undefined = undefined
+  /** A body that was collected, until it passes the transforms that were attached behind its reader. */
+  collected: Collected | undefined = undefined
 
   // Attempts.
   backend: HttpBackend | undefined = undefined
@@ -211,7 +213,8 @@ export abstract class ExchangeState extends Deadline {
     if (this.buffered.length > 0) this.buffered = []
     this.bufferedBytes = 0
     this.keepsBody = false
-    this.onCollected = undefined
+    this.collectors = undefined
+    this.collected = undefined
     this.backend = undefined
     this.upstream = undefined
     this.preferred = undefined

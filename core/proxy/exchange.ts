@@ -15,6 +15,7 @@ import { nominatedNames } from '../http1/serialize.ts'
 import type { Waiter, WaitList } from '../upstream/wait-list.ts'
 import { answerError, forwardHead, type OwnAnswer, sendOwn } from './answer.ts'
 import { failAttempt, grantConnection, refuseConnection, settleAttempt, startAttempt } from './attempt.ts'
+import { endCollecting, holdCollected, refuseLong } from './collect.ts'
 import { ExchangeState, phase } from './exchange-state.ts'
 import { runDone, runRequestFilters } from './filter-chain.ts'
 import { finishExchange } from './finish.ts'
@@ -117,7 +118,13 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
 
   /** Body bytes on their way to the backend, after transforms. */
   bodyOut(bytes: Buffer, start: number, end: number): boolean {
-    if (this.onCollected) return this.#collect(bytes.subarray(start, end))
+    const upstream = this.upstream
+    if (upstream === undefined) {
+      // Nobody takes it yet. It goes out with the next try, whose start it must not lack.
+      this.bufferedBytes += end - start
+      this.#keep(bytes.subarray(start, end))
+      return this.collectors !== undefined && refuseLong(this)
+    }
     if (this.keepsBody) {
       this.bufferedBytes += end - start
       if (this.bufferedBytes <= this.service!.config.retries.bodyBuffer)
@@ -127,17 +134,7 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
         this.buffered = []
       }
     }
-    return this.upstream?.sendData(bytes, start, end) === true
-  }
-
-  #collect(bytes: Buffer): boolean {
-    this.bufferedBytes += bytes.length
-    if (this.bufferedBytes > this.collectLimit) {
-      this.#collected('MR_BODY_TOO_LARGE')
-      return false
-    }
-    this.#keep(bytes)
-    return true
+    return upstream.sendData(bytes, start, end)
   }
 
   /** Many tiny pieces are joined: as objects each costs a hundred times its bytes. */
@@ -145,12 +142,6 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     this.buffered.push(piece)
     const { length } = this.buffered
     if (length >= 64 && this.bufferedBytes < length * 1024) this.buffered = [Buffer.concat(this.buffered)]
-  }
-
-  #collected(error: ErrorCode | undefined): void {
-    const done = this.onCollected
-    this.onCollected = undefined
-    done?.(error)
   }
 
   /** The request body is complete. */
@@ -163,7 +154,7 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
 
   bodyEnd(): void {
     this.requestDone = true
-    if (this.onCollected) this.#collected(undefined)
+    if (this.collectors) endCollecting(this, undefined)
     else this.upstream?.sendEnd(this, this.requestTrailers)
   }
 
@@ -310,7 +301,7 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     this.outcome = outcome
     if (this.attemptOpen) settleAttempt(this, outcome === 'ok' ? 'success' : 'cancelled')
     if (this.entered > 0) runDone(this)
-    if (this.onCollected) this.#collected('MR_BAD_REQUEST')
+    if (this.collectors) endCollecting(this, 'MR_BAD_REQUEST')
     this.requestPipe?.stop()
     this.responsePipe?.stop()
     finishExchange(this, now)
@@ -355,6 +346,7 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
   /** Adds a transform of the request's body. */
   transformRequest(transform: BodyTransform): void {
     if (this.requestLength === 0) return
+    if (this.phase === phase.filtering && (this.requestDone || this.bufferedBytes > 0)) holdCollected(this)
     this.requestPipe ??= this.plane.requestPipe(this)
     this.requestPipe.add(transform)
     this.requestLength = -1

@@ -2,26 +2,10 @@
  * Header fields that somebody changes: a head's forwarded fields, taken apart at the first write. Reads before that go to
  * the head itself. Implements what filters see.
  */
-import type { HeaderFields } from '../contracts/filter.ts'
+import { type HeaderFields, protectedFields } from '../contracts/filter.ts'
 import { MillraceError } from '../host/errors.ts'
 import type { MessageHead } from '../http1/head.ts'
 import { isFieldValue, isToken } from '../http1/tables.ts'
-
-/** Framing, hop-by-hop and forwarding fields: the core's own business. */
-const protectedNames = new Set([
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'connection',
-  'content-length',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
 
 /** Never forwarded, so never taken over from a head. Content-Length and Trailer are kept: they go with the body. */
 const hopByHop = new Set([
@@ -38,7 +22,7 @@ function check(name: string, value: string): void {
   let ok = name.length > 0
   for (let i = 0; ok && i < name.length; i++) ok = isToken[name.charCodeAt(i)] === 1
   if (!ok) throw new MillraceError('MR_HEADER_INVALID', `header name ${JSON.stringify(name)} is not a token`)
-  if (protectedNames.has(name.toLowerCase())) {
+  if (protectedFields.has(name.toLowerCase())) {
     throw new MillraceError('MR_HEADER_INVALID', `header ${name} belongs to the core and cannot be written`)
   }
   for (let i = 0; i < value.length; i++) {
@@ -137,7 +121,7 @@ export class FieldList implements HeaderFields {
   }
 
   remove(name: string): void {
-    if (protectedNames.has(name.toLowerCase())) {
+    if (protectedFields.has(name.toLowerCase())) {
       throw new MillraceError('MR_HEADER_INVALID', `header ${name} belongs to the core and cannot be removed`)
     }
     this.drop(name)

@@ -423,7 +423,13 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
   }
 
   sendInformational(head: MessageHead): void {
-    if (!this.gone) this.#writer.informational(head)
+    if (this.gone) return
+    // Only hints, so while the client does not read they are dropped: pausing the backend would hold up the final answer, and
+    // with it the exchange. Not so the 100 that a client waits for, which comes once.
+    const awaited = this.#expects && head.status === 100
+    if (this.#socket.writableNeedDrain && !awaited) return
+    if (awaited) this.#expects = false
+    if (!this.#writer.informational(head)) this.#stalled()
   }
 
   // HOT

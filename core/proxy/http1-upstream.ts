@@ -143,7 +143,8 @@ export class Http1Upstream
       return this.#connection.write(bytes.subarray(start, end))
     }
     if (end === start) return true
-    this.#plane.wheel.set(this, this.#firstByteMs)
+    // A head that has begun has its own deadline.
+    if (this.#partial === undefined) this.#plane.wheel.set(this, this.#firstByteMs)
     const before = this.#chunkedRequest ? `${(end - start).toString(16)}\r\n` : ''
     const after = this.#chunkedRequest ? '\r\n' : ''
     if (end - start <= joinBytes) {
@@ -336,9 +337,6 @@ export class Http1Upstream
       return
     }
     this.#connection.streaming = this.#reading !== reading.head
-    if (this.#partial !== undefined) {
-      this.#plane.wheel.set(this, this.#idleMs)
-    }
     const exchange = this.#turns[0]
     if (exchange && this.#reading !== reading.head && this.#reading !== reading.end) {
       // The rest is waiting: it leaves together with what has come.
@@ -414,6 +412,8 @@ export class Http1Upstream
     const result = parseHead(head, source, base, end, false, limits)
     if (result === headResult.refused) return this.#fail('MR_UPSTREAM_INVALID', head.reason)
     if (result === headResult.more) {
+      // Once, at its first byte: a backend that drips a head would set it anew for ever.
+      if (this.#partial === undefined) this.#plane.wheel.set(this, this.#idleMs)
       this.#partial = Buffer.from(source.subarray(base, end))
       return length
     }

@@ -30,10 +30,11 @@ export class Http1Writer {
     socket.setDefaultEncoding('latin1')
   }
 
-  informational(head: MessageHead): void {
+  /** False: the client is behind, and a drain event will come. */
+  informational(head: MessageHead): boolean {
     const reason = head.text.slice(head.targetStart, head.targetEnd)
     const fields = keptFields(head, 1 << field.contentLength, nominatedNames(head))
-    this.#socket.write(`HTTP/1.1 ${head.status} ${reason}\r\n${fields}\r\n`, 'latin1')
+    return this.#socket.write(`HTTP/1.1 ${head.status} ${reason}\r\n${fields}\r\n`, 'latin1')
   }
 
   /** 101 and what its fields say; Connection and Upgrade are ours to send on. */

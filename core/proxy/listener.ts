@@ -3,7 +3,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import type { LimitsConfig, ListenerConfig } from '../config/snapshot.ts'
 import type { Timer } from '../contracts/plugin.ts'
-import { MillraceError } from '../host/errors.ts'
+import { listenerError } from '../host/listen-error.ts'
 import { addressCells, type SharedTable, sumColumn } from '../threads/table.ts'
 import { hashString } from './hash-key.ts'
 import { Http1Client } from './http1-client.ts'
@@ -64,14 +64,7 @@ export class Listener {
       ? { path: config.socketPath, backlog }
       : { host: config.host, port, backlog, reusePort: canReusePort(), exclusive: true }
     await new Promise<void>((resolve, reject) => {
-      listener.#server.once('error', (error) => {
-        const at = config.socketPath || `${config.host}:${port}`
-        reject(
-          new MillraceError('MR_LISTEN', `listener ${config.name}: ${at}: ${error.message}`, {
-            cause: error,
-          }),
-        )
-      })
+      listener.#server.once('error', (error) => reject(listenerError({ ...config, port }, error)))
       listener.#server.listen(where, resolve)
     })
     listener.#server.removeAllListeners('error')

@@ -17,8 +17,9 @@ export function startMirror(exchange: Exchange, service: ServiceRuntime): void {
   const head = copyHead(exchange)
   if (!head) return
   const mirror = new Mirror(exchange, head, service, limit)
-  if (exchange.requestDone) {
-    for (const chunk of exchange.buffered) mirror.data(chunk)
+  const { collected } = exchange
+  for (const chunk of collected?.pieces ?? exchange.buffered) mirror.data(chunk)
+  if (exchange.requestDone || collected?.whole) {
     mirror.end()
   } else exchange.mirrors = [...(exchange.mirrors ?? []), mirror]
 }

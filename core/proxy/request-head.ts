@@ -32,7 +32,9 @@ export function requestHead(exchange: Exchange): string {
   // One that is not safe to log is replaced.
   const foreignId = !edited && head.has(field.requestId) && head.known(field.requestId) !== exchange.id
   if (foreignId) drop |= 1 << field.requestId
-  const addId = edited ? !exchange.fields!.has('x-request-id') : foreignId || !head.has(field.requestId)
+  const addId = edited
+    ? !exchange.fields!.has('x-request-id')
+    : foreignId || !passesOn(exchange, field.requestId, 'x-request-id')
   let text: string
   if (edited) text = editedHead(exchange, host)
   else if ((drop & (1 << field.host)) !== 0) {
@@ -43,10 +45,18 @@ export function requestHead(exchange: Exchange): string {
   if (exchange.requestLength < 0) text += 'Transfer-Encoding: chunked\r\n'
   if (upgrade !== '') text += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
   text += exchange.client.forwardingLines(exchange.host)
-  const addTrace = edited ? !exchange.fields!.has('traceparent') : !head.has(field.traceparent)
+  const addTrace = edited
+    ? !exchange.fields!.has('traceparent')
+    : !passesOn(exchange, field.traceparent, 'traceparent')
   if (addId && addTrace && !exchange.hasId) return text + exchange.takeIdLines()
   if (addId) text += `X-Request-Id: ${exchange.id}\r\n`
   return text + (addTrace ? plane.ids.traceLines() : '\r\n')
+}
+
+// HOT
+/** The client's own field is forwarded: it is there, and Connection does not name it. */
+function passesOn({ head, nominated }: Exchange, id: number, name: string): boolean {
+  return head.has(id) && (nominated === undefined || !nominated.includes(name))
 }
 
 function editedHead(exchange: Exchange, host: string): string {

@@ -131,6 +131,8 @@ export class ServiceBuilder {
       const known = former?.backends.includes(backend) === true
       const reconnect = known && former !== undefined && tlsChanged(former.config, config)
       backend.update(config.backends[i])
+      // Only now: what was prepared may be discarded, and must leave no timer behind.
+      backend.addresses.follow()
       backend.pool.settings = { max, idleMs: connections.idleMs }
       backend.connectMs = timeouts.connectMs
       backend.pipelining = backend.refusesPipelining ? 1 : connections.pipelining

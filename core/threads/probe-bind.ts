@@ -6,14 +6,7 @@ import { lstat, unlink } from 'node:fs/promises'
 import { connect, createServer, type ListenOptions } from 'node:net'
 import type { ListenerConfig } from '../config/snapshot.ts'
 import { MillraceError } from '../host/errors.ts'
-
-/** Where a listener listens, as `host:port` or a path; what a person would look for. */
-export function addressOf(listener: Pick<ListenerConfig, 'host' | 'port' | 'socketPath'>): string {
-  if (listener.socketPath) return listener.socketPath
-  return listener.host.includes(':')
-    ? `[${listener.host}]:${listener.port}`
-    : `${listener.host}:${listener.port}`
-}
+import { listenerError } from '../host/listen-error.ts'
 
 /**
  * Resolves the port of each TCP listener of a new snapshot.
@@ -57,7 +50,7 @@ function bindOnce(listener: ListenerConfig, beside: boolean): Promise<number> {
   if (beside) options.reusePort = true
   return new Promise((resolve, reject) => {
     const server = createServer()
-    server.once('error', (error) => reject(listenError(listener, error)))
+    server.once('error', (error) => reject(listenerError(listener, error)))
     server.listen(options, () => {
       const address = server.address()
       const port = typeof address === 'object' && address ? address.port : listener.port
@@ -93,24 +86,6 @@ function answers(path: string): Promise<boolean> {
     })
     // Only "refused" proves that nobody is there; no permission or a full queue does not.
     socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'))
-  })
-}
-
-/** What a failed bind means, and what to do about it. */
-export function listenError(
-  listener: Pick<ListenerConfig, 'name' | 'host' | 'port' | 'socketPath'>,
-  cause: NodeJS.ErrnoException,
-): MillraceError {
-  const place = `listener ${listener.name}: ${addressOf(listener)}`
-  const help: Record<string, string> = {
-    EADDRINUSE: `is in use by another process; to see which: ss -ltnp 'sport = :${listener.port}'`,
-    EACCES: 'may not be bound by this user; ports below 1024 need root or CAP_NET_BIND_SERVICE',
-    EADDRNOTAVAIL: 'is not an address of this machine',
-  }
-  const text = help[cause.code ?? ''] ?? `cannot be bound: ${cause.message}`
-  return new MillraceError('MR_LISTEN', `${place} ${text} (${cause.code})`, {
-    path: `listeners.${listener.name}`,
-    cause,
   })
 }
 

@@ -19,27 +19,42 @@ export class AddressBook {
   readonly #name: string
   readonly #lookup: Lookup
   readonly #clock: Clock
+  /** Not an address, and not the empty host of a unix socket. */
+  readonly #isName: boolean
   #addresses: readonly string[]
   #next = 0
+  #first: Promise<void> | undefined
+  /** Set between `follow` and `stop`: only then a timer runs. */
+  #following = false
+  #looking = false
   #timer: Timer | undefined
-  #stopped = false
   /** Why the last look-up failed; the addresses found before it are kept. */
   error: Error | undefined
 
   constructor(name: string, clock: Clock, lookup: Lookup) {
     this.#name = name
-    this.#clock = clock
     this.#lookup = lookup
-    this.#addresses = name === '' || net.isIP(name) ? [name] : []
+    this.#clock = clock
+    this.#isName = name !== '' && net.isIP(name) === 0
+    this.#addresses = this.#isName ? [] : [name]
+    if (!this.#isName) this.#first = Promise.resolve()
   }
 
-  /** Resolves a name for the first time; at once where it is an address. Never rejects: see `error`. */
-  async start(): Promise<void> {
-    if (this.#addresses.length > 0) return
-    await this.#refresh()
+  /** The first look-up of a name, made once; leaves no timer. Never rejects: see `error`. */
+  start(): Promise<void> {
+    this.#first ??= this.#look()
+    return this.#first
   }
 
-  async #refresh(): Promise<void> {
+  /** From now on a name is looked up again and again, until `stop`. */
+  follow(): void {
+    if (this.#following || !this.#isName) return
+    this.#following = true
+    if (!this.#looking) this.#again()
+  }
+
+  async #look(): Promise<void> {
+    this.#looking = true
     try {
       const found = await this.#lookup(this.#name)
       if (found.length > 0) this.#addresses = found
@@ -47,9 +62,12 @@ export class AddressBook {
     } catch (error) {
       this.error = error as Error
     }
-    if (this.#stopped) return
-    const wait = this.error ? retryMs : refreshMs
-    this.#timer = this.#clock.after(wait, () => void this.#refresh())
+    this.#looking = false
+    if (this.#following) this.#again()
+  }
+
+  #again(): void {
+    this.#timer = this.#clock.after(this.error ? retryMs : refreshMs, () => void this.#look())
   }
 
   /** The next address to connect to; undefined when the name has none. */
@@ -60,7 +78,7 @@ export class AddressBook {
   }
 
   stop(): void {
-    this.#stopped = true
+    this.#following = false
     this.#timer?.cancel()
   }
 }

@@ -1,23 +1,13 @@
-import { z } from 'millrace'
+import { protectedFields, z } from 'millrace'
 
-/** Framing and hop-by-hop fields: they belong to the core, which would refuse the write in the middle of an exchange. */
-const coreFields: readonly string[] = [
-  'connection',
-  'content-length',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]
-
-/** A field name that a filter may write: a token (RFC 9110 §5.1) that is not the core's. */
+/** A field name that a filter may write: a token (RFC 9110 §5.1) that is not the core's, which would refuse the write in the
+ * middle of an exchange. */
 export const fieldName = z
   .string()
   .regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'a header name must be a token: letters, digits and -')
-  .refine((name) => !coreFields.includes(name.toLowerCase()), {
-    error: ({ input }) => `${input} belongs to the connection or the framing and cannot be written`,
+  .refine((name) => !protectedFields.has(name.toLowerCase()), {
+    error: ({ input }) =>
+      `${input} belongs to the core (connection, framing, forwarding) and cannot be written`,
   })
 
 /** A field value: no control characters but tab (RFC 9110 §5.5), no blank ends; characters up to U+00FF. */

@@ -5,6 +5,7 @@ import { createLog, type LogFormat } from '../../cli/log.ts'
 import { portOwner } from '../../cli/port-owner.ts'
 import type { Terminal } from '../../cli/terminal.ts'
 import { MillraceError } from '../../core/host/errors.ts'
+import { listenerError } from '../../core/host/listen-error.ts'
 
 function terminalWith(lines: string[]): Terminal {
   const err = (text: string): void => void lines.push(text)
@@ -52,14 +53,43 @@ describe('failure', () => {
     return { status, text: lines.join('\n') }
   }
 
-  test('a busy port names who holds it, and ends with status 1', () => {
-    const cause = new Error('listen EADDRINUSE')
-    const { status, text } = tell(
-      new MillraceError('MR_LISTEN', 'listener web: 127.0.0.1:8080 is in use', { cause }),
-    )
+  const at = { name: 'web', host: '127.0.0.1', port: 8080, socketPath: '' }
+  const cause = (code: string, errno: number, text: string): Error =>
+    Object.assign(new Error(`listen ${code}: ${text} 127.0.0.1:8080`), { code, errno })
+
+  test('a busy port names who holds it, once, and ends with status 1', () => {
+    const { status, text } = tell(listenerError(at, cause('EADDRINUSE', -98, 'address already in use')))
     expect(status).toBe(1)
     expect(text).toBe(
-      'millrace: MR_LISTEN listener web: 127.0.0.1:8080 is in use\n  because: listen EADDRINUSE\n  port 8080 is held by pid 7 (owner-of-8080)',
+      'millrace: MR_LISTEN listener web: 127.0.0.1:8080 is in use by pid 7 (owner-of-8080); end that, or listen elsewhere',
+    )
+  })
+
+  test.each([
+    [
+      'EACCES',
+      -13,
+      'permission denied',
+      /8080 may not be bound by this user \(EACCES\); ports below 1024 need/,
+    ],
+    [
+      'EADDRNOTAVAIL',
+      -99,
+      'address not available',
+      /8080 is not an address of this machine \(EADDRNOTAVAIL\); to/,
+    ],
+    ['EMFILE', -24, 'too many open files', /8080 cannot be bound: too many open files \(EMFILE\)$/],
+  ])('%s: address, cause and code are told once', (code, errno, said, expected) => {
+    const { text } = tell(listenerError(at, cause(code, errno, said)))
+    expect(text).toMatch(expected)
+    for (const part of [code, '127.0.0.1:8080']) expect(text.split(part)).toHaveLength(2)
+    expect(text).not.toContain('\n')
+  })
+
+  test('a busy socket path says how to find who holds it', () => {
+    const error = listenerError({ ...at, socketPath: '/run/lb.sock' }, cause('EADDRINUSE', -98, 'in use'))
+    expect(tell(error).text).toBe(
+      'millrace: MR_LISTEN listener web: /run/lb.sock is in use by another process (EADDRINUSE); to see which: lsof /run/lb.sock',
     )
   })
 

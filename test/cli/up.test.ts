@@ -123,7 +123,7 @@ describe('demo', () => {
     expect(status).toBe(1)
     expect(err).toContain(`MR_LISTEN listener web: 127.0.0.1:${port} is in use`)
     expect(err).toContain(`--port ${port + 1}`)
-    if (process.platform === 'linux') expect(err).toContain(`held by pid ${process.pid}`)
+    if (process.platform === 'linux') expect(err).toContain(`in use by pid ${process.pid}`)
   })
 
   test('its backends end when the load balancer is killed', async () => {

@@ -2,11 +2,12 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { duration } from '../../core/config/units.ts'
+import type { PluginKind } from '../../core/contracts/plugin.ts'
 import { optionProblems, optionsJsonSchema, parseOptions } from '../../core/host/options.ts'
 
 const plugin = (options: StandardSchemaV1) => ({ kind: 'filter' as const, name: 'test', options })
-const problems = (schema: StandardSchemaV1, raw: unknown) =>
-  optionProblems(plugin(schema), raw).map(({ path, message, suggestion }) =>
+const problems = (schema: StandardSchemaV1, raw: unknown, kind: PluginKind = 'algorithm') =>
+  optionProblems({ ...plugin(schema), kind }, raw).map(({ path, message, suggestion }) =>
     [path.join('.'), message, suggestion].filter(Boolean).join(' | '),
   )
 
@@ -91,6 +92,29 @@ describe('an unknown key', () => {
     ])
     expect(problems(foreign({ $ref: '#' }), { word: 'a', other: 1 })).toEqual([])
     expect(problems(foreign({ $ref: 'https://example.com/x' }), { word: 'a', other: 1 })).toEqual([])
+  })
+
+  test('is told with the keys of the slot, which stand beside the options', () => {
+    const schema = z.object({
+      path: z.string().optional(),
+      inner: z.object({ word: z.string().optional() }).optional(),
+    })
+    const slots = 'interval, timeout, rise, fall, initial'
+    expect(problems(schema, { pth: '/' }, 'health-source')).toEqual([
+      `pth | unknown key "pth"; known: path, inner, ${slots} | path`,
+    ])
+    expect(problems(schema, { inner: { intervall: 1 } }, 'health-source')).toEqual([
+      'inner.intervall | unknown key "intervall"; known: word',
+    ])
+    expect(problems(z.strictObject({}), { intervall: '1s' }, 'health-source')).toEqual([
+      `intervall | unknown key "intervall"; known: ${slots} | interval`,
+    ])
+    expect(problems(z.strictObject({}), { a: 1 }, 'filter')).toEqual([
+      'a | unknown key "a"; known: id, failOpen, deadline',
+    ])
+    expect(problems(z.strictObject({}), { a: 1 }, 'circuit-breaker')).toEqual([
+      'a | unknown key "a"; there are no options here',
+    ])
   })
 
   test('is told where there are no options at all', () => {

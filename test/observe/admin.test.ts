@@ -165,7 +165,7 @@ test('an address in use is MR_LISTEN and names the address', async () => {
   }
   const failed = startAdmin({ host: '127.0.0.1', port }, deps)
   await expect(failed).rejects.toMatchObject({ code: 'MR_LISTEN', path: 'admin' })
-  await expect(failed).rejects.toThrow(`127.0.0.1:${port}: another process listens there`)
+  await expect(failed).rejects.toThrow(`admin: 127.0.0.1:${port} is in use by another process`)
 })
 
 test('closes at once, with a client still connected, and twice', async () => {

@@ -55,6 +55,18 @@ describe.each(ways)('%s', (_, filters) => {
       expect(fieldValues(seen, 'via')).toHaveLength(1)
     })
 
+    test('a client that names its own id or trace context as one of this hop gets ours added', async () => {
+      const client = await proxy.connect()
+      const trace = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
+      const fields = ['Connection: X-Request-Id, traceparent', 'X-Request-Id: mine', `traceparent: ${trace}`]
+      await client.request(request({ fields }))
+      const [seen] = proxy.backend.requests
+      expect(fieldValues(seen, 'x-request-id')).toHaveLength(1)
+      expect(fieldValues(seen, 'traceparent')).toEqual([
+        expect.stringMatching(/^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/),
+      ])
+    })
+
     test('a client cannot have removed what gives the message its meaning', async () => {
       const client = await proxy.connect()
       const fields = ['Connection: host, content-length, transfer-encoding', 'Content-Type: text/plain']

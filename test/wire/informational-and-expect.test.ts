@@ -1,9 +1,15 @@
+import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { fixture, ways } from '../harness/fixture.ts'
 import { fieldValue } from '../harness/message-reader.ts'
 import { response } from '../harness/raw-backend.ts'
 import { request } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
+
+/** More than the socket buffers of both connections hold together. */
+const total = 60_000_000
+/** What the kernel's buffers and ours may take of it. */
+const bound = 30_000_000
 
 describe.each(ways)('%s', (_, filters) => {
   const proxy = fixture({ service: { retries: { attempts: 0 } } }, filters)
@@ -50,6 +56,39 @@ describe.each(ways)('%s', (_, filters) => {
       const answer = await client.request(request())
       expect(answer.informational).toHaveLength(1)
       expect(answer.body.toString()).toBe('ok')
+    })
+
+    test('that the client does not read are dropped in the end, but not the 100 that it waits for', async () => {
+      const piece = Buffer.from(`HTTP/1.1 103 Early Hints\r\nLink: <${'x'.repeat(8_000)}>\r\n\r\n`.repeat(32))
+      let poured = 0
+      let isWhole = false
+      proxy.backend.script = {
+        onHead: async ({ method }, { socket }) => {
+          if (method !== 'POST') return
+          while (poured < total && !socket.destroyed) {
+            poured += piece.length
+            if (!socket.write(piece)) await once(socket, 'drain')
+          }
+          socket.write('HTTP/1.1 100 Continue\r\n\r\n', () => {
+            isWhole = true
+          })
+        },
+        onRequest: (_, connection) => connection.write(response({ body: 'ok' })),
+      }
+      const client = await proxy.connect({ paused: true })
+      client.write(request({ method: 'POST', fields: ['Expect: 100-continue', 'Content-Length: 5'] }))
+      await until('all has left the backend', () => isWhole, { timeoutMs: 20_000 })
+      // Turns of the proxy's loop, in which it reads what is still in the kernel.
+      const other = await proxy.connect()
+      for (let i = 0; i < 10; i++) await other.request(request())
+      client.socket.resume()
+      await until('the client was told to go on', () =>
+        client.reader.messages.some(({ status }) => status === 100),
+      )
+      client.write('hello')
+      expect((await client.response()).status).toBe(200)
+      expect(client.received.length).toBeLessThan(bound)
+      expect(proxy.backend.requests.at(-1)?.body.toString()).toBe('hello')
     })
 
     test('101 that nobody asked for is a 502', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { fixture } from '../harness/fixture.ts'
 import { response } from '../harness/raw-backend.ts'
 import { request } from '../harness/raw-client.ts'
@@ -55,6 +55,31 @@ describe('the idle time of an answer', () => {
     proxy.backend.respond((_, connection) => connection.write('HTTP/1.1 200 OK\r\nContent-'))
     const client = await proxy.connect()
     expect((await client.request(request())).status).toBe(504)
+    await until('the backend connection is closed', () => proxy.backend.open.length === 0)
+  })
+
+  test('that drips its head: 504, counted from the first byte', async () => {
+    proxy.backend.respond((_, connection) => {
+      connection.write('HTTP/1.1 200 OK\r\nX-Drip: ')
+      const timer = setInterval(() => connection.write('x'), 20)
+      connection.socket.on('close', () => clearInterval(timer))
+    })
+    const client = await proxy.connect()
+    const answer = await client.request(request())
+    expect(answer.status).toBe(504)
+    expect(answer.body.toString()).toContain('MR_FIRST_BYTE_TIMEOUT')
+    await until('the backend connection is closed', () => proxy.backend.open.length === 0)
+  })
+
+  test('that drips its head while the request is still being sent: 504 too', async () => {
+    proxy.backend.script = {
+      onHead: (_, connection) => connection.write('HTTP/1.1 200 OK\r\nX-Drip: '),
+    }
+    const client = await proxy.connect()
+    client.write(request({ method: 'POST', fields: ['Content-Length: 1000000'] }))
+    const timer = setInterval(() => client.write('x'), 20)
+    onTestFinished(() => clearInterval(timer))
+    expect((await client.response()).status).toBe(504)
     await until('the backend connection is closed', () => proxy.backend.open.length === 0)
   })
 

@@ -1,4 +1,4 @@
-import type { Filter, FilterExchange, HeaderFields } from 'millrace'
+import { type Filter, type FilterExchange, type HeaderFields, protectedFields } from 'millrace'
 import { describe, expect, test } from 'vitest'
 import { FieldList } from '../../../core/proxy/field-list.ts'
 import { filter } from '../make.ts'
@@ -52,6 +52,17 @@ describe('headers', () => {
   test('has no hook for a side that it does not edit', async () => {
     expect(Object.keys(await filter('headers', {}))).toEqual([])
     expect(Object.keys(await filter('headers', { response: { remove: ['server'] } }))).toEqual(['onResponse'])
+  })
+
+  test('refuses every field that the core keeps for itself when the config is read', async () => {
+    for (const name of protectedFields) {
+      await expect(filter('headers', { request: { set: { [name]: '1' } } })).rejects.toThrow(
+        /belongs to the core/,
+      )
+      await expect(filter('headers', { response: { remove: [name] } })).rejects.toThrow(/belongs to the core/)
+      expect(() => new FieldList(undefined, undefined).set(name, '1')).toThrow(/belongs to the core/)
+    }
+    expect([...protectedFields]).toContain('x-forwarded-for')
   })
 
   test.each([
