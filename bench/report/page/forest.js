@@ -5,7 +5,7 @@ import { axis, canvasFont, color, drawMark, outcomeStyle } from './theme.js'
 /** @import { ForestRow, PageData, ScenarioCharts } from '../page-data.ts' */
 
 /** Narrower, and the texts stand above their interval instead of beside it. In pixels of the page. */
-const wideFrom = 720
+const wideFrom = 940
 const figureRoom = 150
 const rowHeight = { wide: 30, narrow: 68 }
 /** Share of the baseline that a chart may always reach. */
