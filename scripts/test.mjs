@@ -6,10 +6,15 @@ import path from 'node:path'
 import { root, setUp } from './setup.mjs'
 
 /** Programs that tests run, and the Debian package each comes in. */
-const programs = [{ program: 'openssl', debian: 'openssl' }]
+const programs = [
+  { program: 'openssl', version: 'version', debian: 'openssl' },
+  { program: 'chromium', version: '--version', debian: 'chromium' },
+]
 
 function installPrograms() {
-  const missing = programs.filter(({ program }) => spawnSync(program, ['version'], { stdio: 'ignore' }).error)
+  const missing = programs.filter(
+    ({ program, version }) => spawnSync(program, [version], { stdio: 'ignore' }).error,
+  )
   if (missing.length === 0) return
   const names = missing.map(({ debian }) => debian)
   const install = ['apt-get', 'install', '-y', '--no-install-recommends', ...names]
