@@ -15,12 +15,12 @@ import { planeDeps } from './plane-deps.ts'
 const backends = 10_000
 
 /** What a file says after YAML; `edit` is the weight of one backend. */
-function fileData(edit: number): unknown {
+function fileData(edit: number, size = backends): unknown {
   const urls: unknown[] = Array.from(
-    { length: backends },
+    { length: size },
     (_, index) => `http://10.1.${index >> 8}.${index & 255}:8080`,
   )
-  urls[backends >> 1] = { url: urls[backends >> 1], weight: edit }
+  urls[size >> 1] = { url: urls[size >> 1], weight: edit }
   return {
     listeners: { web: { address: '127.0.0.1:8080' } },
     routes: [{ service: 'app' }],
@@ -36,7 +36,7 @@ function snapshotOf(file: FileConfig): Snapshot {
 }
 
 function checking(): Running {
-  const data = edits.map(fileData)
+  const data = edits.map((edit) => fileData(edit))
   return { run: (index) => fileSchema.parse(data[index & 1]) }
 }
 
@@ -53,10 +53,10 @@ function loading(): Running {
 }
 
 /** As the main thread places them, without listeners: those would be sockets. */
-function threadSnapshots(): Omit<ThreadSnapshot, 'revision'>[] {
-  const slots = Array.from({ length: backends }, (_, index) => index)
+function threadSnapshots(size = backends): Omit<ThreadSnapshot, 'revision'>[] {
+  const slots = Array.from({ length: size }, (_, index) => index)
   return edits.map((edit) => {
-    const snapshot = snapshotOf(fileSchema.parse(fileData(edit)))
+    const snapshot = snapshotOf(fileSchema.parse(fileData(edit, size)))
     const placement = { index: 0, slots, table: undefined }
     const services = new Map([['app', { config: snapshot.services.app, placement }]])
     return { ...snapshot, services, listeners: [], ports: {} }
@@ -70,9 +70,9 @@ function cloning(): Running {
 }
 
 /** A data plane goes from one snapshot to the other; only one of the two steps counts. */
-async function swapping(step: 'prepare' | 'commit'): Promise<Running> {
-  const plane = new DataPlane(planeDeps(backends))
-  const snapshots = threadSnapshots()
+async function swapping(step: 'prepare' | 'commit', size: number): Promise<Running> {
+  const plane = new DataPlane(planeDeps(size))
+  const snapshots = threadSnapshots(size)
   let revision = 0
   const swap = async (): Promise<unknown> => {
     const snapshot = { ...snapshots[++revision & 1], revision }
@@ -93,9 +93,10 @@ const steps: readonly [name: string, prepare: () => Running | Promise<Running>][
   ['check by the schema', checking],
   ['normalise', normalising],
   ['structured clone', cloning],
-  ['prepare on a data plane', () => swapping('prepare')],
-  ['commit on a data plane', () => swapping('commit')],
 ]
+
+/** Two, as a step that grows faster than the service shows by their ratio. */
+const swapSizes = [1000, backends]
 
 const tableSizes = [10, 100, 1000, 10_000]
 
@@ -120,6 +121,16 @@ export const snapshots: readonly MicroCase[] = [
     calls: 1,
     prepare,
   })),
+  ...(['prepare', 'commit'] as const).flatMap((step) =>
+    swapSizes.map((size) => ({
+      group: 'snapshots' as const,
+      subject: 'data plane',
+      name: step,
+      size,
+      calls: 1,
+      prepare: () => swapping(step, size),
+    })),
+  ),
   ...tableSizes.map((size) => ({
     group: 'snapshots' as const,
     subject: 'maglev',
