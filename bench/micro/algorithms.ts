@@ -1,0 +1,51 @@
+/** A pick of every built-in algorithm, over the number of backends, with what a pick brings with it: one more exchange in
+ * flight there, and one less where the exchange before the last 64 went. */
+import type { PluginDefinition } from 'millrace'
+import { builtins } from '../../plugins/manifest.ts'
+import { seeded, threadContext } from '../../test/plugins/fake-context.ts'
+import { numbered } from '../../test/plugins/fake-view.ts'
+import { parsed } from '../../test/plugins/make.ts'
+import { inputs, type MicroCase, type Running } from './case.ts'
+import { PickInput, TableView } from './stand-ins.ts'
+
+type Definition = PluginDefinition<'algorithm'>
+
+const sizes = [2, 10, 100, 1000, 10_000]
+const targetSize = 1000
+const targetNs = { plain: 150, table: 300 }
+
+async function prepare(plugin: Definition, size: number): Promise<Running> {
+  const options = parsed(plugin, {})
+  const backends = numbered(size, (index) => 1 + (index % 3))
+  const algorithm = await plugin.create(threadContext(), options)
+  const view = new TableView(backends, backends, plugin.buildTable?.(backends, options))
+  algorithm.update(view)
+  const request = new PickInput(seeded(7))
+  const { own } = view
+  const flights = new Int32Array(inputs)
+  own[0] = inputs
+  return {
+    run(index) {
+      request.at = index
+      const { slot } = algorithm.pick(request)!
+      const at = index & (inputs - 1)
+      own[flights[at]]--
+      own[slot]++
+      flights[at] = slot
+      return slot
+    },
+  }
+}
+
+export const algorithms: readonly MicroCase[] = builtins
+  .filter((plugin) => plugin.kind === 'algorithm')
+  .flatMap((plugin) =>
+    sizes.map((size) => ({
+      group: 'algorithms' as const,
+      subject: plugin.name,
+      name: 'pick',
+      size,
+      targetNs: size === targetSize ? targetNs[plugin.buildTable ? 'table' : 'plain'] : undefined,
+      prepare: () => prepare(plugin as unknown as Definition, size),
+    })),
+  )
