@@ -1,44 +1,63 @@
-/** Puts the results of a run where people and CI find them. */
+/** Puts the results of `millrace bench` where people and CI find them. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ArmComparison, BenchResults } from './bench-results.ts'
-import { metrics } from './bench-results.ts'
-import type { Table } from './rows.ts'
+import { compareSuite } from '../suites.ts'
+import type { BenchResults, Scenario } from './bench-results.ts'
+import { thrownOut } from './derive.ts'
+import { benchmarkActionFiles, junitXml } from './exports.ts'
+import { htmlReport } from './html.ts'
+import { comparisonsTable } from './result-tables.ts'
+import { markdownSummary } from './summary.ts'
 import { asText } from './tables.ts'
+import { armTitleIn, headline, scenarioTitleIn } from './words.ts'
+
+/** File name → content. All but results.json can be made again from it. */
+export function reportFiles(results: BenchResults): Record<string, string> {
+  const { customBiggerIsBetter, customSmallerIsBetter } = benchmarkActionFiles(results)
+  return {
+    'results.json': json(results),
+    'summary.md': markdownSummary(results),
+    'report.html': htmlReport(results),
+    // Only of revisions: that one proxy costs more than another is no failed test.
+    ...(results.suite === compareSuite.name ? { 'junit.xml': junitXml(results) } : {}),
+    'bigger-is-better.json': json(customBiggerIsBetter),
+    'smaller-is-better.json': json(customSmallerIsBetter),
+  }
+}
 
 /** @returns what the terminal shows */
 export function writeResults(results: BenchResults, directory: string): string {
   mkdirSync(directory, { recursive: true })
-  writeFileSync(join(directory, 'results.json'), `${JSON.stringify(results, null, 1)}\n`)
-  const thrownOut = results.blocks.filter((block) => block.faults.length > 0)
+  for (const [name, content] of Object.entries(reportFiles(results)))
+    writeFileSync(join(directory, name), content)
   return [
-    ...results.scenarios.map(({ name, title }) => asText(comparisonTable(results, name, title))),
-    ...thrownOut.map(
-      ({ scenario, arm, round, faults }) =>
-        `thrown out: ${scenario} ${arm} round ${round}: ${faults.join('; ')}`,
-    ),
+    ...results.scenarios.map((scenario) => scenarioText(results, scenario)),
+    `\n${headline(results)}`,
+    ...thrownOutText(results),
     ...results.notes.map((note) => `! ${note}`),
-    `\nseed ${results.seed}; written to ${directory}`,
+    `seed ${results.seed}; written to ${directory}: open report.html`,
   ].join('\n')
 }
 
-function comparisonTable(results: BenchResults, scenario: string, title: string): Table {
-  const rows = results.comparisons
-    .filter((one) => one.scenario === scenario)
-    .map((one) => [one.arm, one.baseline, ...cells(one)])
-  const head = ['arm', 'beside', 'metric', 'baseline', 'difference', 'interval', 'detectable', 'outcome']
-  return { title, head, rows }
+const json = (value: unknown): string => `${JSON.stringify(value, null, 1)}\n`
+
+/** The verdict in a word; the whole sentences stand in the files. */
+function scenarioText(results: BenchResults, { name, title }: Scenario): string {
+  const { columns, rows } = comparisonsTable(results, name)
+  return asText({
+    title,
+    head: [...columns.slice(0, -1).map((column) => column.title), 'Outcome'],
+    rows: rows.map(({ cells, outcome }) => [...cells.slice(0, -1), outcome ?? '']),
+  })
 }
 
-function cells(one: ArmComparison): string[] {
-  const metric = metrics.find(({ name }) => name === one.metric)!
-  const percent = (share: number): string => `${share > 0 ? '+' : ''}${(share * 100).toFixed(1)} %`
-  return [
-    metric.title,
-    `${one.base.toPrecision(4)} ${metric.unit}`,
-    percent(one.relative.median),
-    `${percent(one.relative.low)} … ${percent(one.relative.high)}`,
-    `±${(one.detectable * 100).toFixed(1)} %`,
-    one.outcome,
-  ]
+/** One line for each arm of a scenario: the reasons of single blocks stand in the report. */
+function thrownOutText(results: BenchResults): string[] {
+  const counts = new Map<string, { count: number; example: string }>()
+  for (const { block } of thrownOut(results)) {
+    const key = `${scenarioTitleIn(results, block.scenario)}, ${armTitleIn(results, block.arm)}`
+    const count = (counts.get(key)?.count ?? 0) + 1
+    counts.set(key, { count, example: block.faults.join('; ') })
+  }
+  return [...counts].map(([key, { count, example }]) => `thrown out: ${key}: ${count} × such as ${example}`)
 }
