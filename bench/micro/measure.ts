@@ -19,7 +19,7 @@ export interface Plan {
 
 export const plans = {
   full: { warmUpMs: 300, timeMs: 1200, tries: 5 },
-  quick: { warmUpMs: 40, timeMs: 70, tries: 2 },
+  quick: { warmUpMs: 30, timeMs: 50, tries: 2 },
 } as const satisfies Record<string, Plan>
 
 /** Of one call. */
