@@ -61,7 +61,7 @@ async function closedBlock(host: LoadHost, url: string, pid: number, plan: Block
     cores: host.cores,
     upload: false,
   }
-  await runWrk(host.processes, { ...load, seconds: Math.max(1, Math.ceil(plan.warmupSeconds)) })
+  await runWrk(host.processes, { ...load, seconds: plan.warmupSeconds })
   const before = readCpu(pid)
   const { requests, errors, seconds } = await runWrk(host.processes, load)
   const cpu = cpuBetween(before, readCpu(pid))

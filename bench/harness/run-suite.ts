@@ -118,9 +118,8 @@ class SuiteRun {
     try {
       for (const { round, arm } of blockOrder(names, suite.rounds, this.#random)) {
         this.#options.signal.throwIfAborted()
-        const fresh = isFresh(suite, round)
-        const running = await pool.take(arm, fresh)
-        const text = await this.#block(scenario, arm, round, fresh, running)
+        const running = await pool.take(arm, isFresh(suite, round))
+        const text = await this.#block(scenario, arm, round, running)
         progress.advance(blockSeconds(suite, scenario.load, round), text)
       }
     } finally {
@@ -137,17 +136,11 @@ class SuiteRun {
     })
   }
 
-  async #block(
-    scenario: PlannedScenario,
-    arm: string,
-    round: number,
-    fresh: boolean,
-    running: RunningArm,
-  ): Promise<string> {
+  async #block(scenario: PlannedScenario, arm: string, round: number, running: RunningArm): Promise<string> {
     const { suite } = this.#options
     const block = await measureBlock(this.#host, running, {
       ...{ scenario, arm, round, seconds: suite.seconds },
-      warmupSeconds: fresh ? suite.firstWarmupSeconds : suite.warmupSeconds,
+      warmupSeconds: warmupSeconds(suite, scenario.load, round),
       startedAt: (performance.now() - this.#started) / 1000,
       seed: Math.floor(this.#random() * 2 ** 31),
     })
@@ -186,10 +179,12 @@ function plannedSeconds(suite: Suite, arms: number): number {
 
 /** With its warm-up, and the start of the arm where there is one. */
 function blockSeconds(suite: Suite, load: 'closed' | 'open', round: number): number {
-  if (isFresh(suite, round)) return suite.seconds + suite.firstWarmupSeconds + 1
-  return (
-    suite.seconds + (load === 'closed' ? Math.max(1, Math.ceil(suite.warmupSeconds)) : suite.warmupSeconds)
-  )
+  return suite.seconds + warmupSeconds(suite, load, round) + (isFresh(suite, round) ? 1 : 0)
+}
+
+function warmupSeconds(suite: Suite, load: 'closed' | 'open', round: number): number {
+  const own = isFresh(suite, round) ? suite.firstWarmupSeconds : suite.warmupSeconds
+  return load === 'open' ? Math.max(own, suite.openWarmupSeconds) : own
 }
 
 const isFresh = (suite: Suite, round: number): boolean => (round - 1) % suite.restartEvery === 0

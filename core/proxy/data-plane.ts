@@ -121,8 +121,9 @@ export class DataPlane implements Plane<Prepared> {
 
   /** Backends of a former version that the new one does not have. */
   #leave(before: ServiceRuntime, now: ServiceRuntime | undefined, revision: number): void {
+    const staying = new Set(now?.backends)
     for (const backend of before.backends) {
-      if (now?.backends.includes(backend)) continue
+      if (staying.has(backend)) continue
       backend.pool.retire()
       this.#leaving.push({ backend, revision })
     }

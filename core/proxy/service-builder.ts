@@ -54,12 +54,11 @@ export class ServiceBuilder {
     const queue = sameIndex
       ? former.queue
       : new ServiceQueue(this.#deps.table.queued[this.#deps.thread], placement.index)
+    const bySlot = new Map(former?.backends.map((backend) => [backend.slot, backend]))
     const backends = config.backends.map((backend, i) => {
       const slot = placement.slots[i]
-      return (
-        former?.backends.find((b) => b.slot === slot && b.url === backend.url) ??
-        this.#backend(config, i, slot, queue)
-      )
+      const known = bySlot.get(slot)
+      return known?.url === backend.url ? known : this.#backend(config, i, slot, queue)
     })
     await this.#resolve(backends)
     return new ServiceRuntime({
@@ -127,8 +126,9 @@ export class ServiceBuilder {
     const { connections, timeouts } = config
     const max = Math.max(1, Math.floor(connections.max / this.#deps.threads))
     const sameBreaker = former?.breaker !== undefined && former.breaker === service.breaker
+    const before = new Set(former?.backends)
     service.backends.forEach((backend, i) => {
-      const known = former?.backends.includes(backend) === true
+      const known = before.has(backend)
       const reconnect = known && former !== undefined && tlsChanged(former.config, config)
       backend.update(config.backends[i])
       // Only now: what was prepared may be discarded, and must leave no timer behind.
