@@ -5,6 +5,7 @@ import { isAbsolute, join } from 'node:path'
 import { repository } from '../arms/millrace.ts'
 import { revisionArm } from '../arms/revision.ts'
 import type { ArmComparison, BenchResults } from '../report/bench-results.ts'
+import { fewestBlocks } from '../stats/bootstrap.ts'
 import { compareSuite, type Suite } from '../suites.ts'
 import { type Checkout, checkOut, removeCheckouts } from './revisions.ts'
 import { runSuite } from './run-suite.ts'
@@ -81,5 +82,9 @@ export function judge(
 /** The CPU per request of some scenario could be worse by more than its threshold without being seen. */
 function unmeasured(results: BenchResults): boolean {
   const cpu = results.comparisons.filter(({ metric }) => metric === 'cpu')
-  return cpu.length === 0 || cpu.some(({ outcome }) => outcome === 'unclear')
+  const tooFew = fewestBlocks(results.confidence)
+  return (
+    cpu.length === 0 ||
+    cpu.some(({ relative, threshold }) => relative.count < tooFew || relative.high > threshold)
+  )
 }

@@ -13,9 +13,14 @@ import type { ArmComparison, BenchResults } from '../../bench/report/bench-resul
 const directory = mkdtempSync(join(tmpdir(), 'millrace-compare-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-const found = (...outcomes: (readonly [metric: string, outcome: string])[]): BenchResults =>
+/** `high`: upper bound of the relative difference, of a threshold of 0.05. */
+const found = (...outcomes: (readonly [metric: string, outcome: string, high?: number])[]): BenchResults =>
   ({
-    comparisons: outcomes.map(([metric, outcome]) => ({ scenario: 's', metric, outcome }) as ArmComparison),
+    confidence: 0.99,
+    comparisons: outcomes.map(([metric, outcome, high = 0.04]) => {
+      const relative = { median: 0, low: -0.1, high, standardError: 0.01, count: 12 }
+      return { scenario: 's', metric, outcome, relative, threshold: 0.05 } as unknown as ArmComparison
+    }),
   }) as unknown as BenchResults
 
 describe('a change is judged', () => {
@@ -34,8 +39,12 @@ describe('a change is judged', () => {
     })
   })
 
-  test('too noisy when the CPU per request stays unclear', () => {
-    expect(judge(found(['cpu', 'worse']), found(['cpu', 'unclear'])).judgement).toBe('too noisy')
+  test('too noisy when the CPU per request could be worse by more than its threshold', () => {
+    expect(judge(found(['cpu', 'worse']), found(['cpu', 'unclear', 0.06])).judgement).toBe('too noisy')
+  })
+
+  test('fine when it is unclear how much better it is, but not worse by more than that', () => {
+    expect(judge(found(['cpu', 'worse']), found(['cpu', 'unclear', 0.01])).judgement).toBe('fine')
   })
 })
 
