@@ -33,10 +33,10 @@ const promises: readonly Promised[] = [
   { part: '64b', arm: 'millrace', baseline: 'http-proxy', gate: 0.15 },
   { part: 'pipelined', arm: 'millrace-pipelined', baseline: 'nginx', gate: 1.1, target: 0.9 },
   { part: '64k', arm: 'millrace', baseline: 'nginx-shipped', gate: 1 },
-  { part: '64k', arm: 'millrace', baseline: 'nginx', target: 1 },
+  { part: '64k', arm: 'millrace', baseline: 'nginx', gate: 1 },
   { part: '64k', arm: 'millrace', baseline: 'haproxy', target: 1 },
   { part: '1m', arm: 'millrace', baseline: 'nginx-shipped', gate: 1 },
-  { part: '1m', arm: 'millrace', baseline: 'nginx', target: 1 },
+  { part: '1m', arm: 'millrace', baseline: 'nginx', gate: 1 },
   { part: '1m', arm: 'millrace', baseline: 'haproxy', target: 1 },
 ]
 
