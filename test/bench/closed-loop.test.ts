@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { makeCertificate } from '../../bench/arms/certificate.ts'
 import { Processes } from '../../bench/arms/processes.ts'
 import { runSuite } from '../../bench/harness/run-suite.ts'
@@ -128,6 +128,16 @@ describe('the load generator', () => {
   test('is named with its version', () => {
     expect(closedLoop('autocannon').tool).toBe('autocannon')
     expect(closedLoop('autocannon').version).toMatch(/^9\./)
+  })
+
+  test('is autocannon where wrk is not installed', () => {
+    vi.stubEnv('PATH', directory)
+    try {
+      expect(closedLoop().tool).toBe('autocannon')
+      expect(() => closedLoop('wrk')).toThrow('--load: wrk is not installed')
+    } finally {
+      vi.unstubAllEnvs()
+    }
   })
 
   test('that there is not is named', () => {
