@@ -7,6 +7,15 @@ export interface StartOptions {
   /** CPU list for taskset: `0`, `1`, `0,1`. */
   readonly cores: string
   readonly cwd?: string
+  /** A Node process that is talked to: see `channel`. */
+  readonly ipc?: boolean
+}
+
+/** Messages to and from a process of ours, as JSON; it ends on both sides when either process does. */
+export interface Channel {
+  send(message: unknown): void
+  /** Replaces the listener before. */
+  listen(listener: (message: unknown) => void): void
 }
 
 /** A process that this run started and pinned; the only kind that it ever stops. */
@@ -18,6 +27,8 @@ export interface Started {
   output(): string
   /** The file with all it wrote. */
   readonly log: string
+  /** Only with `ipc`. */
+  readonly channel: Channel | undefined
   /** SIGTERM, after five seconds SIGKILL to it and its children. */
   stop(): Promise<void>
 }
@@ -38,7 +49,8 @@ export class Processes {
     // taskset replaces itself by the command: the pid is the command's.
     const child = spawn('taskset', ['-c', options.cores, ...command], {
       cwd: options.cwd ?? this.#directory,
-      stdio: ['ignore', file, file],
+      // taskset passes the open channel on, with the variable that names it.
+      stdio: options.ipc ? ['ignore', file, file, 'ipc'] : ['ignore', file, file],
     })
     closeSync(file)
     if (child.pid === undefined)
@@ -53,6 +65,7 @@ export class Processes {
       exited,
       log,
       output: () => readFileSync(log, 'utf8').split('\n').slice(-15).join('\n').trim(),
+      channel: options.ipc ? channelOf(child) : undefined,
       stop: () => stopTree(child, exited),
     }
     this.#running.add(started)
@@ -62,6 +75,18 @@ export class Processes {
 
   async stopAll(): Promise<void> {
     await Promise.all([...this.#running].map((started) => started.stop()))
+  }
+}
+
+function channelOf(child: ChildProcess): Channel {
+  let current: (message: unknown) => void = () => {}
+  child.on('message', (message) => current(message))
+  return {
+    // A process that has ended reads nothing: whoever waits for an answer learns that from `exited`.
+    send: (message) => void child.send(message as object, () => {}),
+    listen(listener) {
+      current = listener
+    },
   }
 }
 

@@ -1,7 +1,9 @@
 /** What `millrace bench` writes as results.json. Whatever is derived can be made again from the blocks, which stand here raw. */
 import type { Comparison } from '../stats/blocks.ts'
+import type { GateVerdict } from '../stats/gate.ts'
 import type { Machine } from '../stats/machine.ts'
 import type { Quantiles } from '../stats/quantiles.ts'
+import type { ArmKnee, ResolvedRate } from '../stats/rates.ts'
 
 /** Raised when a reader of older files would misunderstand. */
 export const resultsSchema = 1
@@ -38,6 +40,8 @@ export interface Scenario {
   readonly ratePerSecond: number | undefined
   /** Absent in older files, whose titles say it. */
   readonly shape?: Shape
+  /** Where that rate came from; absent: the suite fixed it. */
+  readonly rate?: ResolvedRate
 }
 
 /** One measurement of one arm. */
@@ -110,6 +114,10 @@ export interface BenchResults {
   readonly loadGenerator?: string
   readonly blocks: readonly Block[]
   readonly comparisons: readonly ArmComparison[]
+  /** Of the arms that rates were taken from. */
+  readonly knees?: readonly ArmKnee[]
+  /** Of a suite with a gate; absent there too when no round counts for all of its arms. */
+  readonly gate?: GateVerdict
   /** What the reader must know to trust or distrust the figures. */
   readonly notes: readonly string[]
 }

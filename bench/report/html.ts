@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Outcome } from '../stats/blocks.ts'
 import type { BenchResults } from './bench-results.ts'
+import { gateLines, kneesTable } from './gate-words.ts'
 import { type PageData, pageData, type ScenarioCharts } from './page-data.ts'
 import { pageParts } from './page-script.ts'
 import {
@@ -84,6 +85,7 @@ function heading(results: BenchResults): string[] {
     '<header>',
     `<h1>Millrace bench: ${escapeHtml(results.suite)}</h1>`,
     `<p class="verdict">${escapeHtml(headline(results))}</p>`,
+    ...gateLines(results).map((line) => `<p class="verdict">${escapeHtml(line)}</p>`),
     `<ul class="tally">${chips.join('')}</ul>`,
     `<p class="muted">${escapeHtml(run)}</p>`,
     ...results.notes.map((note) => `<p class="note">Note: ${escapeHtml(note)}</p>`),
@@ -158,6 +160,7 @@ function runSection(results: BenchResults): string {
     '<section>',
     '<h2>The run</h2>',
     tableHtml(thrownOutTable(results), 'Every block counts.'),
+    tableHtml(kneesTable(results)),
     '<div class="pair">',
     `<div>${tableHtml(armsTable(results))}${tableHtml(scenariosTable(results))}</div>`,
     `<div>${tableHtml(machineTable(results))}</div>`,

@@ -1,6 +1,7 @@
 /** The report of `millrace bench` as Markdown, for the summary of a GitHub job or a README: the verdict, then the tables. */
 import type { Outcome } from '../stats/blocks.ts'
 import type { BenchResults } from './bench-results.ts'
+import { gateLines, kneesTable } from './gate-words.ts'
 import {
   armsTable,
   comparisonsTable,
@@ -18,6 +19,7 @@ export function markdownSummary(results: BenchResults): string {
   const parts = [
     `# Millrace bench: ${escaped(results.suite)}`,
     `**${escaped(headline(results))}**`,
+    ...gateLines(results).map((line) => `**${escaped(line)}**`),
     changes(results, 'worse'),
     changes(results, 'better'),
     ...results.notes.map((note) => `> ${escaped(note)}`),
@@ -30,6 +32,7 @@ export function markdownSummary(results: BenchResults): string {
     '## The run',
     table(thrownOutTable(results)) || 'Every block counts.',
     table(armsTable(results)),
+    table(kneesTable(results)),
     table(scenariosTable(results)),
     table(machineTable(results)),
   ]
