@@ -16,8 +16,8 @@ export interface Suite {
   /** Before the first block of an arm, and before every other one; whole ones. */
   readonly firstWarmupSeconds: number
   readonly warmupSeconds: number
-  /** The same in an open loop, where a part of a second will do: its driver stays warm from block to block. */
-  readonly openSeconds: number
+  /** The same in an open loop, where a part of a second will do: its driver stays warm from block to block. As `seconds` when left out. */
+  readonly openSeconds?: number
   readonly openWarmupSeconds: number
   /** An arm is started anew after so many rounds: what a process is lucky with, it is lucky with to its end. */
   readonly restartEvery: number

@@ -34,7 +34,7 @@ export function blockSeconds(suite: Suite, load: Load, round: number): number {
 }
 
 export const measuredSeconds = (suite: Suite, load: Load): number =>
-  load === 'open' ? suite.openSeconds : suite.seconds
+  load === 'open' ? (suite.openSeconds ?? suite.seconds) : suite.seconds
 
 export function warmupSeconds(suite: Suite, load: Load, round: number): number {
   if (isFresh(suite, round)) return suite.firstWarmupSeconds
