@@ -1,6 +1,7 @@
 /**
  * A backend that takes its time and knows how much it took: `node delay-backend.ts OPTIONS-JSON`. `GET /-/delays` gives the
- * quantiles of what it recorded since the last call, from the request's arrival to the end of its answer.
+ * quantiles of what it recorded since the last call, from the request's arrival to the end of its answer; `GET /-/accepted`
+ * the number of connections it has accepted, that one's too.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import { performance } from 'node:perf_hooks'
@@ -48,7 +49,12 @@ function serve(options: DelayOptions): void {
     const end = performance.now() + options.stallMs
     while (performance.now() < end);
   }
+  let accepted = 0
   const server = createServer({ keepAlive: true }, (request, response) => {
+    if (request.url === '/-/accepted') {
+      response.end(String(accepted))
+      return
+    }
     if (request.url === '/-/delays') {
       response.end(JSON.stringify(recorded.quantiles()))
       recorded = new TimeHistogram()
@@ -60,6 +66,7 @@ function serve(options: DelayOptions): void {
     if (options.delayMs === 0) answer(response, arrived)
     else setTimeout(answer, delay(), response, arrived)
   })
+  server.on('connection', () => accepted++)
   server.keepAliveTimeout = 300_000
   server.maxRequestsPerSocket = 0
   server.listen({ port: options.port, host: '127.0.0.1', backlog: 4096 })

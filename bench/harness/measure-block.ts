@@ -6,9 +6,8 @@ import { blockFaults } from '../load/block-faults.ts'
 import type { OpenLoopOptions, OpenLoopResult } from '../load/open-loop.ts'
 import { runWrk, type WrkOptions } from '../load/wrk.ts'
 import type { Block } from '../report/bench-results.ts'
-import { type CpuUse, cpuBetween, readCpu } from '../stats/cpu.ts'
-import { residentBytes } from '../stats/process-tree.ts'
 import type { PlannedScenario } from '../suites.ts'
+import { beginCosts } from './block-costs.ts'
 
 const driver = fileURLToPath(new URL('../load/open-loop-driver.ts', import.meta.url))
 /** How long answers are waited for behind the last start. */
@@ -36,24 +35,24 @@ export interface LoadHost {
 
 type Figures = Pick<
   Block,
-  'requests' | 'failed' | 'values' | 'latency' | 'service' | 'lag' | 'curve' | 'faults'
+  'requests' | 'failed' | 'values' | 'costs' | 'latency' | 'service' | 'lag' | 'curve' | 'faults'
 >
 
 export async function measureBlock(host: LoadHost, running: RunningArm, plan: BlockPlan): Promise<Block> {
   const url = `http://127.0.0.1:${running.port}${plan.scenario.path}`
   const measure = plan.scenario.load === 'open' ? openBlock : closedBlock
-  const figures = await measure(host, url, running.started.pid, plan)
+  const figures = await measure(host, url, running, plan)
   const { arm, round, startedAt, seconds } = plan
-  const rss = residentBytes(running.started.pid) / 1024 / 1024
-  return {
-    ...{ scenario: plan.scenario.name, arm, round, startedAt, seconds },
-    ...figures,
-    values: { ...figures.values, rss },
-  }
+  return { ...{ scenario: plan.scenario.name, arm, round, startedAt, seconds }, ...figures }
 }
 
 /** wrk: as many requests as there are connections, all the time. Its latencies are what such a load makes of them: left out. */
-async function closedBlock(host: LoadHost, url: string, pid: number, plan: BlockPlan): Promise<Figures> {
+async function closedBlock(
+  host: LoadHost,
+  url: string,
+  running: RunningArm,
+  plan: BlockPlan,
+): Promise<Figures> {
   const load: WrkOptions = {
     url,
     seconds: plan.seconds,
@@ -62,21 +61,27 @@ async function closedBlock(host: LoadHost, url: string, pid: number, plan: Block
     upload: false,
   }
   await runWrk(host.processes, { ...load, seconds: plan.warmupSeconds })
-  const before = readCpu(pid)
+  const readings = await beginCosts(running)
   const { requests, errors, seconds } = await runWrk(host.processes, load)
-  const cpu = cpuBetween(before, readCpu(pid))
+  const { values, costs } = await readings.end(requests)
   return {
     requests,
     failed: errors,
-    values: { ...costs(cpu, requests), throughput: requests / seconds },
+    values: { ...values, throughput: requests / seconds },
+    costs,
     ...{ latency: undefined, service: undefined, lag: undefined, curve: [] },
     faults: errors > 0 ? [`${errors} of ${requests} requests failed`] : [],
   }
 }
 
-/** The CPU is that of warm-up and measured time alike, over the requests of both. */
-async function openBlock(host: LoadHost, url: string, pid: number, plan: BlockPlan): Promise<Figures> {
-  const before = readCpu(pid)
+/** The costs are those of warm-up and measured time alike, over the requests of both. */
+async function openBlock(
+  host: LoadHost,
+  url: string,
+  running: RunningArm,
+  plan: BlockPlan,
+): Promise<Figures> {
+  const readings = await beginCosts(running)
   const open = await runDriver(host, {
     url,
     ratePerSecond: plan.scenario.ratePerSecond!,
@@ -88,20 +93,16 @@ async function openBlock(host: LoadHost, url: string, pid: number, plan: BlockPl
     patienceMs,
     spin: host.spin,
   })
-  const cpu = cpuBetween(before, readCpu(pid))
+  const { values, costs } = await readings.end(open.sent)
   const { latency, service, lag, curve } = open
   return {
     requests: open.completed,
     failed: open.failed,
-    values: { ...costs(cpu, open.sent), p50: latency.p50, p99: latency.p99 },
+    values: { ...values, p50: latency.p50, p99: latency.p99 },
+    costs,
     ...{ latency, service, lag, curve },
     faults: blockFaults(open),
   }
-}
-
-function costs(cpu: CpuUse, requests: number): { cpu: number; runDelay: number } {
-  const each = 1000 * Math.max(1, requests)
-  return { cpu: cpu.nanoseconds / each, runDelay: cpu.waitedNanoseconds / each }
 }
 
 /** Runs the open-loop driver in a process of its own; fails when it says nothing in time. */

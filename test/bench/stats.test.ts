@@ -70,8 +70,11 @@ describe('readings', () => {
         ['1/2', 50],
       ]),
       waits: new Map([['1/1', 7]]),
-      userTicks: 10,
-      kernelTicks: 10,
+      userTicks: new Map([
+        ['1/1', 10],
+        ['1/2', 500],
+      ]),
+      kernelTicks: new Map([['1/1', 10]]),
     }
     const after = {
       threads: new Map([
@@ -82,13 +85,17 @@ describe('readings', () => {
         ['1/1', 10],
         ['1/3', 2],
       ]),
-      userTicks: 11,
-      kernelTicks: 13,
+      userTicks: new Map([['1/1', 11]]),
+      kernelTicks: new Map([
+        ['1/1', 12],
+        ['1/3', 1],
+      ]),
     }
     expect(cpuBetween(before, after)).toEqual({
       nanoseconds: 325,
       waitedNanoseconds: 5,
       userShare: 0.25,
+      ticks: 4,
       lostThreads: 1,
     })
   })
