@@ -21,8 +21,11 @@ export interface CostReadings {
   end(requests: number): Promise<MeasuredCosts>
 }
 
-/** Call it before the load, and `end` behind it. The questions to the program lie outside of both readings of its CPU clock. */
-export async function beginCosts(running: RunningArm): Promise<CostReadings> {
+/**
+ * Call it before the load, and `end` behind it. The questions to the program lie outside of both readings of its CPU clock.
+ * @param loadSeconds that the block keeps it at work, with the warm-up
+ */
+export async function beginCosts(running: RunningArm, loadSeconds: number): Promise<CostReadings> {
   const { pid, probes } = running.started
   const sockets = probes === undefined ? [] : probesOf(probes, processTree(pid))
   const accepted = await running.accepted?.()
@@ -51,7 +54,7 @@ export async function beginCosts(running: RunningArm): Promise<CostReadings> {
           opened: opened === undefined ? undefined : (opened / each) * 1000,
           ...(missing.node === undefined ? nodeCosts(threads, each) : {}),
         }),
-        costs: { pid, requests, rss: rss.map((p) => [p.seconds, p.value]), threads, missing },
+        costs: { pid, requests, loadSeconds, rss: rss.map((p) => [p.seconds, p.value]), threads, missing },
       }
     },
   }

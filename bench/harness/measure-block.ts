@@ -61,7 +61,7 @@ async function closedBlock(
     upload: false,
   }
   await runWrk(host.processes, { ...load, seconds: plan.warmupSeconds })
-  const readings = await beginCosts(running)
+  const readings = await beginCosts(running, plan.warmupSeconds + plan.seconds)
   const { requests, errors, seconds } = await runWrk(host.processes, load)
   const { values, costs } = await readings.end(requests)
   return {
@@ -81,7 +81,7 @@ async function openBlock(
   running: RunningArm,
   plan: BlockPlan,
 ): Promise<Figures> {
-  const readings = await beginCosts(running)
+  const readings = await beginCosts(running, plan.warmupSeconds + plan.seconds)
   const open = await runDriver(host, {
     url,
     ratePerSecond: plan.scenario.ratePerSecond!,

@@ -55,6 +55,8 @@ export interface BlockCosts {
   readonly pid: number
   /** That the costs were divided by. */
   readonly requests: number
+  /** That the block kept the arm at work, with the warm-up. */
+  readonly loadSeconds: number
   /** Resident memory through the block: [seconds, MiB]. */
   readonly rss: readonly (readonly [number, number])[]
   /** Of a Node program; else empty. */
