@@ -48,6 +48,11 @@ export class Processes {
     return new Processes(this.#directory, this.#shared, probes)
   }
 
+  /** The same processes, started without probes. */
+  unprobed(): Processes {
+    return new Processes(this.#directory, this.#shared)
+  }
+
   start(name: string, command: readonly string[], options: StartOptions): Started {
     const log = join(this.#directory, `${++this.#shared.count}-${name}.log`)
     const file = openSync(log, 'w')

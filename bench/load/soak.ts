@@ -105,8 +105,7 @@ async function readGauges(running: RunningArm): Promise<[string, number][]> {
 export function judgeSeries(name: string, points: readonly Point[]): SoakSeries | undefined {
   const line = trend(points)
   if (line === undefined) return undefined
-  if (/bytes/.test(name))
-    return { name, trend: line, allowance: undefined, level: !(line.low > 0), points }
+  if (/bytes/.test(name)) return { name, trend: line, allowance: undefined, level: !(line.low > 0), points }
   const allowance = 20 + 0.05 * Math.max(0, line.first)
   return { name, trend: line, allowance, level: line.last - line.first <= allowance, points }
 }

@@ -15,34 +15,47 @@ const groupTitles: Readonly<Record<CostMetric['group'], string>> = {
   connections: 'backend connections',
 }
 
-const columns = [
-  text('Arm'),
-  figures('CPU user + system per request, µs'),
-  figures('Collections in a block (all pauses)'),
-  figures('Collections per 1,000 requests'),
-  figures('Time in collections'),
-  figures('Longest pause, ms'),
-  figures('Allocated per request, bytes'),
-  figures('Live heap, MiB'),
-  figures('Heap over the run, MiB/min'),
-  figures('RSS within a block, MiB/min'),
-  figures('RSS over the run, MiB/min'),
-  figures('Event loop busy'),
-  figures('Backend connections per 1,000 requests'),
+/** Median of a metric over the blocks of one arm that count; NaN when none has it. */
+type Values = (metric: string) => number
+
+/** Title and unit → what stands there for an arm. A row a figure and a column an arm: there are more figures than fit beside each other. */
+const lines: readonly (readonly [string, (of: Values, drifts: Drifts) => string])[] = [
+  ['CPU per request, user + system, µs', (of) => `${figure(of('cpuUser'))} + ${figure(of('cpuSystem'))}`],
+  ['Collections in a block', (of) => figure(of('gcCount'))],
+  ['Collections per 1,000 requests', (of) => figure(of('gcPer1000'))],
+  ['Pauses of a block, ms', (of) => figure(of('gcMs'))],
+  ['Longest pause, ms', (of) => figure(of('gcLongest'))],
+  ['Time in pauses', (of) => percent(of('gcShare'))],
+  ['Allocated per request, bytes', (of) => figure(of('allocated'))],
+  ['Live heap, MiB', (of) => figure(of('heap'))],
+  ['Heap over the run, MiB/min', (_, { heap }) => figure(heap?.perMinute ?? Number.NaN)],
+  ['… its interval', (_, { heap }) => bounds(heap)],
+  ['RSS within a block, MiB/min', (of) => figure(of('rssSlope'))],
+  ['RSS over the run, MiB/min', (_, { rss }) => figure(rss?.perMinute ?? Number.NaN)],
+  ['… its interval', (_, { rss }) => bounds(rss)],
+  ['Event loop busy', (of) => percent(of('loopBusy'))],
+  ['Backend connections per 1,000 requests', (of) => figure(of('opened'))],
 ]
 
-/** A row an arm, medians of the blocks that count. No rows for results that were written before there were such figures. */
+/** Medians of the blocks that count. No rows for results that were written before there were such figures. */
 export function costsTable(results: BenchResults, scenario: string): ResultTable {
   const title = 'What else it costs'
   const arms = armsIn(results, scenario).filter((arm) =>
     costMetrics.some(({ name }) => metricSpread(results, scenario, arm, name) !== undefined),
   )
+  if (arms.length === 0) return { title, columns: [], rows: [] }
+  const columns = [text('Of the arm'), ...arms.map((arm) => figures(armTitleIn(results, arm)))]
   const drifts = arms.map((arm) => driftsOf(results, scenario, arm))
-  const rows = arms.map((arm, index) => ({ cells: cellsOf(results, scenario, arm, drifts[index]) }))
+  const rows = lines.map(([what, cell]) => {
+    const cells = arms.map((arm, index) => {
+      const of: Values = (metric) => metricSpread(results, scenario, arm, metric)?.median ?? Number.NaN
+      return cell(of, drifts[index]).replace(/^– \+ –$/, '–')
+    })
+    return { cells: [what, ...cells] }
+  })
+  const needed = fewestBlocks(results.confidence)
   const tooFew = drifts.some(({ rss }) => rss === undefined)
-    ? [
-        `–: a slope over the run needs ${fewestBlocks(results.confidence)} blocks that count, three of one process.`,
-      ]
+    ? [`–: a slope over the run needs ${needed} blocks that count, at least three of each process.`]
     : []
   return { title, columns, rows, notes: [...reasons(results, scenario), ...tooFew] }
 }
@@ -52,31 +65,8 @@ interface Drifts {
   readonly rss: Slope | undefined
 }
 
-function cellsOf(results: BenchResults, scenario: string, arm: string, drifts: Drifts): string[] {
-  const of = (metric: string) => metricSpread(results, scenario, arm, metric)?.median ?? Number.NaN
-  const both = (one: string, other: string, form: (one: string, other: string) => string) =>
-    Number.isFinite(of(one)) && Number.isFinite(of(other)) ? form(figure(of(one)), figure(of(other))) : '–'
-  return [
-    armTitleIn(results, arm),
-    both('cpuUser', 'cpuSystem', (user, system) => `${user} + ${system}`),
-    both('gcCount', 'gcMs', (count, ms) => `${count} (${ms} ms)`),
-    figure(of('gcPer1000')),
-    percent(of('gcShare')),
-    figure(of('gcLongest')),
-    figure(of('allocated')),
-    figure(of('heap')),
-    slopeInWords(drifts.heap),
-    figure(of('rssSlope')),
-    slopeInWords(drifts.rss),
-    percent(of('loopBusy')),
-    figure(of('opened')),
-  ]
-}
-
-function slopeInWords(slope: Slope | undefined): string {
-  if (slope === undefined) return '–'
-  return `${figure(slope.perMinute)} (${figure(slope.low)} … ${figure(slope.high)})`
-}
+const bounds = (slope: Slope | undefined): string =>
+  slope === undefined ? '–' : `${figure(slope.low)} … ${figure(slope.high)}`
 
 /** Against the minutes that each process was at work: between its blocks it is idle. */
 function driftsOf(results: BenchResults, scenario: string, arm: string): Drifts {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { readOptions } from '../../bench/options.ts'
 import { judgeSeries } from '../../bench/load/soak.ts'
+import { readOptions } from '../../bench/options.ts'
 import { barChart } from '../../bench/report/bar-chart.ts'
 import { evaluate, verdict } from '../../bench/report/checks.ts'
 import type { Results, Sample } from '../../bench/report/results.ts'
