@@ -28,10 +28,10 @@ const lines: readonly (readonly [string, (of: Values, drifts: Drifts) => string]
   ['Time in pauses', (of) => percent(of('gcShare'))],
   ['Allocated per request, bytes', (of) => figure(of('allocated'))],
   ['Live heap, MiB', (of) => figure(of('heap'))],
-  ['Heap over the run, MiB/min', (_, { heap }) => figure(heap?.perMinute ?? Number.NaN)],
+  ['Heap over the run, MiB/min', (_, { heap }) => rate(heap?.perMinute)],
   ['… its interval', (_, { heap }) => bounds(heap)],
-  ['RSS within a block, MiB/min', (of) => figure(of('rssSlope'))],
-  ['RSS over the run, MiB/min', (_, { rss }) => figure(rss?.perMinute ?? Number.NaN)],
+  ['RSS within a block, MiB/min', (of) => rate(of('rssSlope'))],
+  ['RSS over the run, MiB/min', (_, { rss }) => rate(rss?.perMinute)],
   ['… its interval', (_, { rss }) => bounds(rss)],
   ['Event loop busy', (of) => percent(of('loopBusy'))],
   ['Backend connections per 1,000 requests', (of) => figure(of('opened'))],
@@ -65,8 +65,10 @@ interface Drifts {
   readonly rss: Slope | undefined
 }
 
+const rate = (perMinute = Number.NaN): string => figure(perMinute).replace('-', '−')
+
 const bounds = (slope: Slope | undefined): string =>
-  slope === undefined ? '–' : `${figure(slope.low)} … ${figure(slope.high)}`
+  slope === undefined ? '–' : `${rate(slope.low)} … ${rate(slope.high)}`
 
 /** Against the minutes that each process was at work: between its blocks it is idle. */
 function driftsOf(results: BenchResults, scenario: string, arm: string): Drifts {
