@@ -126,51 +126,6 @@ describe('the tables hold the figures', () => {
     ])
   })
 
-  test('of what else it costs, a dash with its reason where there is none', async () => {
-    const given = givenResults()
-    const own = { cpuUser: 3, cpuSystem: 7.5, rssSlope: 0, opened: 0 }
-    const node = {
-      gcCount: 19,
-      gcMs: 16.13,
-      gcPer1000: 0.148,
-      gcShare: 0.008,
-      gcLongest: 1.57,
-      allocated: 2043,
-    }
-    const costs = { pid: 1, requests: 9, loadSeconds: 3, rss: [], threads: [], missing: {} }
-    const blocks = given.blocks.map((block) => {
-      const isNode = block.arm === 'proxy'
-      const values = { ...block.values, ...own, ...(isNode ? { ...node, heap: 49.3, loopBusy: 0.979 } : {}) }
-      const missing: Record<string, string> = isNode ? {} : { node: 'no Node program' }
-      return { ...block, values, costs: { ...costs, missing } }
-    })
-    const page = await browser.open(htmlReport({ ...given, blocks }), { width: 1400 })
-    expect(await rowsOf(page, 'What else it costs')).toEqual([
-      'CPU per request, user + system, µs | 3.00 + 7.50 | 3.00 + 7.50',
-      'Collections in a block | – | 19.0',
-      'Collections per 1,000 requests | – | 0.148',
-      'Pauses of a block, ms | – | 16.1',
-      'Longest pause, ms | – | 1.57',
-      'Time in pauses | – | 0.8 %',
-      'Allocated per request, bytes | – | 2,043',
-      'Live heap, MiB | – | 49.3',
-      'Heap over the run, MiB/min | – | –',
-      '… its interval | – | –',
-      'RSS within a block, MiB/min | 0 | 0',
-      'RSS over the run, MiB/min | – | –',
-      '… its interval | – | –',
-      'Event loop busy | – | 97.9 %',
-      'Backend connections per 1,000 requests | 0 | 0',
-    ])
-    const main = page.locator('main')
-    for (const reason of [
-      '–: collections, allocation, heap and event loop: no Node program (nginx).',
-      '–: a slope over the run needs 8 blocks that count, at least three of each process.',
-    ])
-      expect(await main.getByText(reason, { exact: true }).count()).toBe(1)
-    await page.close()
-  })
-
   test('of the blocks that do not count, the missing arms, the machine', async () => {
     expect(await rowsOf(page, 'Blocks that do not count')).toEqual([
       '1 | One | nginx | 4 | 40 s | it rained; it snowed',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Block, costMetrics } from '../../bench/report/bench-results.ts'
+import type { Block } from '../../bench/report/bench-results.ts'
 import { mergedCurve } from '../../bench/report/derive.ts'
 import { benchmarkActionFiles, junitXml } from '../../bench/report/exports.ts'
 import { markdownSummary } from '../../bench/report/summary.ts'
@@ -31,31 +31,6 @@ describe('Markdown', () => {
       if (!lines[index - 1].startsWith('|')) cells = here
       expect(here).toBe(cells)
     }
-  })
-
-  test('says what else it costs: slopes over the run with their interval, and why there is none', () => {
-    const from = lines.indexOf('### What else it costs')
-    const of = (what: string) => lines.slice(from).find((line) => line.startsWith(`| ${what}`))
-    expect(of('Of the arm')).toBe(
-      '| Of the arm | nginx | HAProxy | Millrace, main branch | Millrace | node:http passthrough |',
-    )
-    expect(of('CPU per request, user')).toContain('| 6.88 + 10.3 | 7.04 + 10.6 | 8.24 + 12.4 | 7.56 + 11.3 |')
-    expect(of('Allocated per request')).toContain('| – | – | 2,048 | 2,048 | 2,048 |')
-    // 0.1 MiB a block, which has ten seconds at work in it; one of Millrace's does not count, its time does.
-    expect(of('Heap over the run')).toContain('| – | – | 0.600 | 0.600 | 0.600 |')
-    expect(of('… its interval')).toContain('| – | – | 0.600 … 0.600 | 0.600 … 0.600 | 0.600 … 0.600 |')
-    expect(lines.filter((line) => line.startsWith('–: '))).toEqual(
-      Array(2).fill('–: collections, allocation, heap and event loop: no Node program (nginx, HAProxy).'),
-    )
-  })
-
-  test('of results without such figures there is no such table', () => {
-    const names: ReadonlySet<string> = new Set(costMetrics.map(({ name }) => name))
-    const older = example.blocks.map(({ costs, ...block }): Block => {
-      const values = Object.entries(block.values).filter(([name]) => !names.has(name))
-      return { ...block, values: Object.fromEntries(values) }
-    })
-    expect(markdownSummary({ ...example, blocks: older })).not.toContain('What else it costs')
   })
 
   test('texts are neither Markdown nor HTML', () => {
