@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { probeEnvironment } from '../stats/node-probe.ts'
 import { processTree } from '../stats/process-tree.ts'
 
 export interface StartOptions {
@@ -29,6 +30,8 @@ export interface Started {
   readonly log: string
   /** Only with `ipc`. */
   readonly channel: Channel | undefined
+  /** Folder with the sockets of its probes (`probed`); undefined: it has none. */
+  readonly probes: string | undefined
   /** SIGTERM, after five seconds SIGKILL to it and its children. */
   stop(): Promise<void>
 }
@@ -36,21 +39,40 @@ export interface Started {
 /** Every process of a run, so that all of them are gone when it ends, however it ends. */
 export class Processes {
   readonly #directory: string
-  readonly #running = new Set<Started>()
-  #count = 0
+  readonly #shared: { readonly running: Set<Started>; count: number }
+  readonly #probes: string | undefined
 
-  constructor(directory: string) {
+  constructor(
+    directory: string,
+    shared: { readonly running: Set<Started>; count: number } = { running: new Set(), count: 0 },
+    probes?: string,
+  ) {
     this.#directory = directory
+    this.#shared = shared
+    this.#probes = probes
+  }
+
+  /** The same processes; a Node program that is started through this can be asked what its threads do. */
+  probed(): Processes {
+    const probes = join(this.#directory, 'probes')
+    mkdirSync(probes, { recursive: true })
+    return new Processes(this.#directory, this.#shared, probes)
+  }
+
+  /** The same processes, started without probes. */
+  unprobed(): Processes {
+    return new Processes(this.#directory, this.#shared)
   }
 
   start(name: string, command: readonly string[], options: StartOptions): Started {
-    const log = join(this.#directory, `${++this.#count}-${name}.log`)
+    const log = join(this.#directory, `${++this.#shared.count}-${name}.log`)
     const file = openSync(log, 'w')
     // taskset replaces itself by the command: the pid is the command's.
     const child = spawn('taskset', ['-c', options.cores, ...command], {
       cwd: options.cwd ?? this.#directory,
       // taskset passes the open channel on, with the variable that names it.
       stdio: options.ipc ? ['ignore', file, file, 'ipc'] : ['ignore', file, file],
+      env: { ...process.env, ...(this.#probes === undefined ? {} : probeEnvironment(this.#probes)) },
     })
     closeSync(file)
     if (child.pid === undefined)
@@ -64,17 +86,18 @@ export class Processes {
       pid: child.pid,
       exited,
       log,
+      probes: this.#probes,
       output: () => readFileSync(log, 'utf8').split('\n').slice(-15).join('\n').trim(),
       channel: options.ipc ? channelOf(child) : undefined,
       stop: () => stopTree(child, exited),
     }
-    this.#running.add(started)
-    exited.then(() => this.#running.delete(started))
+    this.#shared.running.add(started)
+    exited.then(() => this.#shared.running.delete(started))
     return started
   }
 
   async stopAll(): Promise<void> {
-    await Promise.all([...this.#running].map((started) => started.stop()))
+    await Promise.all([...this.#shared.running].map((started) => started.stop()))
   }
 }
 

@@ -234,6 +234,7 @@ class SuiteRun {
 interface RunningBackend {
   readonly port: number
   readonly started: RunningArm['started']
+  accepted(): Promise<number>
 }
 
 function describe(block: Block): string {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Outcome } from '../stats/blocks.ts'
 import type { BenchResults } from './bench-results.ts'
+import { costsTable } from './cost-table.ts'
 import { gateLines, kneesTable } from './gate-words.ts'
 import { type PageData, pageData, type ScenarioCharts } from './page-data.ts'
 import { pageParts } from './page-script.ts'
@@ -104,6 +105,7 @@ function scenarioSection(results: BenchResults, data: PageData, index: number): 
     forestFigure(results, charts, index),
     tableHtml(comparisonsTable(results, scenario.name)),
     tableHtml(mediansTable(results, scenario.name)),
+    tableHtml(costsTable(results, scenario.name)),
     rest.length > 1 ? `<div class="pair">${rest.join('\n')}</div>` : rest.join(''),
     '</section>',
   ].join('\n')
@@ -170,7 +172,7 @@ function runSection(results: BenchResults): string {
 }
 
 /** @param empty what stands instead of a table without rows */
-function tableHtml({ title, columns, rows }: ResultTable, empty = ''): string {
+function tableHtml({ title, columns, rows, notes = [] }: ResultTable, empty = ''): string {
   if (rows.length === 0) return empty === '' ? '' : `<p>${escapeHtml(empty)}</p>`
   const head = columns.map(
     ({ title, isFigure }) => `<th scope="col"${figureClass(isFigure)}>${escapeHtml(title)}</th>`,
@@ -191,6 +193,7 @@ function tableHtml({ title, columns, rows }: ResultTable, empty = ''): string {
     `<thead><tr>${head.join('')}</tr></thead>`,
     `<tbody>${body.join('\n')}</tbody>`,
     '</table>',
+    ...notes.map((note) => `<p class="muted">${escapeHtml(note)}</p>`),
   ].join('\n')
 }
 

@@ -32,10 +32,12 @@ export interface ResultTable {
   readonly title: string
   readonly columns: readonly Column[]
   readonly rows: readonly Row[]
+  /** What the reader must know of its cells; stands below. */
+  readonly notes?: readonly string[]
 }
 
-const text = (title: string): Column => ({ title, isFigure: false })
-const figures = (title: string): Column => ({ title, isFigure: true })
+export const text = (title: string): Column => ({ title, isFigure: false })
+export const figures = (title: string): Column => ({ title, isFigure: true })
 
 export function armsTable(results: BenchResults): ResultTable {
   const rows = results.arms.map(({ name, title, missing }) => {

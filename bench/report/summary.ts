@@ -1,6 +1,7 @@
 /** The report of `millrace bench` as Markdown, for the summary of a GitHub job or a README: the verdict, then the tables. */
 import type { Outcome } from '../stats/blocks.ts'
 import type { BenchResults } from './bench-results.ts'
+import { costsTable } from './cost-table.ts'
 import { gateLines, kneesTable } from './gate-words.ts'
 import {
   armsTable,
@@ -28,6 +29,7 @@ export function markdownSummary(results: BenchResults): string {
       escaped(loadInWords(scenario)),
       table(comparisonsTable(results, scenario.name)),
       table(mediansTable(results, scenario.name)),
+      table(costsTable(results, scenario.name)),
     ]),
     '## The run',
     table(thrownOutTable(results)) || 'Every block counts.',
@@ -51,7 +53,7 @@ function changes(results: BenchResults, outcome: Outcome): string {
 }
 
 /** Empty without rows. */
-function table({ title, columns, rows }: ResultTable): string {
+function table({ title, columns, rows, notes = [] }: ResultTable): string {
   if (rows.length === 0) return ''
   const line = (cells: readonly string[]) => `| ${cells.map(escaped).join(' | ')} |`
   return [
@@ -60,6 +62,7 @@ function table({ title, columns, rows }: ResultTable): string {
     line(columns.map((column) => column.title)),
     `| ${columns.map(({ isFigure }) => (isFigure ? '---:' : '---')).join(' | ')} |`,
     ...rows.map(({ cells }) => line(cells)),
+    ...notes.flatMap((note) => ['', escaped(note)]),
   ].join('\n')
 }
 
