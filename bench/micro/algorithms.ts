@@ -47,7 +47,10 @@ export const algorithms: readonly MicroCase[] = builtins
       subject: plugin.name,
       name: 'pick',
       size,
-      targetNs: size === targetSize && plugin.name !== linear ? targetNs[plugin.buildTable ? 'table' : 'plain'] : undefined,
+      targetNs:
+        size === targetSize && plugin.name !== linear
+          ? targetNs[plugin.buildTable ? 'table' : 'plain']
+          : undefined,
       prepare: () => prepare(plugin as unknown as Definition, size),
     })),
   )

@@ -45,14 +45,14 @@ export const methods: readonly Method[] = [
   },
   {
     name: 'ring-spaced',
-    title: `Ring, ${paperPoints} points, entries evenly spaced`,
+    title: `Ring, ${paperPoints} points, spaced`,
     ...ring(paperPoints),
     hash: spaced,
     keepsTable: false,
   },
   {
     name: 'ring-default',
-    title: 'Ring, 160 points (the default)',
+    title: 'Ring, 160 points (default)',
     ...ring(160),
     hash: hashed,
     keepsTable: false,

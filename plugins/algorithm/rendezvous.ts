@@ -31,7 +31,10 @@ class Rendezvous implements Algorithm {
   /** The largest −w / ln(u) is the least −ln(u) / w. As −ln(u) > 1 − u, few backends need their logarithm taken. */
   // HOT
   pick(request: PickRequest): Backend | undefined {
-    const { backends, offset, factor, inverseWeight } = this
+    const backends = this.backends
+    const offset = this.offset
+    const factor = this.factor
+    const inverseWeight = this.inverseWeight
     const hash = request.hash | 0
     let chosen: Backend | undefined
     let least = Number.POSITIVE_INFINITY

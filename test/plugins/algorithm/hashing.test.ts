@@ -182,9 +182,7 @@ describe('rendezvous', () => {
   /** Every score of the definition, without short cuts. */
   const byDefinition = (all: readonly Backend[], hash: number): Backend => {
     const scores = all.map(({ url, weight }) => {
-      const draw = mix32(
-        Math.imul((hash | 0) ^ hashString(url, 0x6f666673), hashString(url, 0x72656e64) | 1),
-      )
+      const draw = mix32(Math.imul((hash | 0) ^ hashString(url, 0x6f666673), hashString(url, 0x72656e64) | 1))
       return -weight / Math.log(((draw >>> 0) + 0.5) / 2 ** 32)
     })
     return all[scores.indexOf(Math.max(...scores))]
