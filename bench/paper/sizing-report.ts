@@ -25,6 +25,7 @@ function rateTable({ sized, aim }: SizingResults): Table {
       armTitle(arm),
       withRange(saturation),
       withRange(cpuMicros),
+      percent((saturation.median * cpuMicros.median) / 1e6),
       number(perCore(one)),
       ((noted * cpuMicros.median) / 1e6).toFixed(2),
       number(sustained),
@@ -40,6 +41,7 @@ function rateTable({ sized, aim }: SizingResults): Table {
     'proxy',
     'saturated, req/s',
     'CPU µs/req',
+    'core used',
     'req/s a core by CPU',
     `cores for ${number(noted)}/s`,
   ]
