@@ -89,6 +89,35 @@ export const bench: Verb = (program, host) => {
     .action((base: string, head: string, options: Common & { config?: string }) =>
       attempt(host, () => compare(host, base, head, options)),
     )
+  verb
+    .command('paper')
+    .description('Maglev §5.3 again with the built-in algorithms; how much one 4 GB machine holds')
+    .option('--out <dir>', 'where the results go (bench-results)')
+    .option('--only <part>', 'maglev or sizing')
+    .option('--quick', 'under three minutes instead of ten')
+    .option('--seed <n>', 'repeats the same names, failures and order', '1')
+    .action((options: PaperFlags) => attempt(host, () => paper(host, options)))
+}
+
+interface PaperFlags {
+  readonly out?: string
+  readonly only?: string
+  readonly quick?: boolean
+  readonly seed: string
+}
+
+async function paper(host: Host, { out, only, quick, seed }: PaperFlags): Promise<number> {
+  const { findPaperPart, measurePaper, writePaper } = await loadBench()
+  const say = (text: string): void => host.terminal.out(text)
+  const results = await measurePaper({
+    only: only === undefined ? undefined : findPaperPart(only),
+    quick: quick ?? false,
+    seed: numberOf('seed', seed, 2 ** 31),
+    signal: interruptible(),
+    say,
+  })
+  say(writePaper(results, out ?? 'bench-results'))
+  return status.fine
 }
 
 /** Whatever cannot be measured is status 3: 1 and 2 say something about the measured. */

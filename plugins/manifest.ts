@@ -4,6 +4,7 @@ import leastConnections from './algorithm/least-connections.ts'
 import maglev from './algorithm/maglev.ts'
 import powerOfTwoChoices from './algorithm/power-of-two-choices.ts'
 import random from './algorithm/random.ts'
+import rendezvous from './algorithm/rendezvous.ts'
 import ringHash from './algorithm/ring-hash.ts'
 import roundRobin from './algorithm/round-robin.ts'
 import weightedRoundRobin from './algorithm/weighted-round-robin.ts'
@@ -19,6 +20,7 @@ export const builtins: readonly AnyPlugin[] = [
   maglev,
   powerOfTwoChoices,
   random,
+  rendezvous,
   ringHash,
   roundRobin,
   weightedRoundRobin,
