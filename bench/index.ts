@@ -1,5 +1,6 @@
 /** What `millrace bench` calls. */
 export { compareRevisions } from './harness/compare.ts'
 export { runSuite } from './harness/run-suite.ts'
+export { history, remakeReports } from './report/remake.ts'
 export { writeResults } from './report/write-results.ts'
 export { findSuite, suites } from './suites.ts'

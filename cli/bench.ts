@@ -1,66 +1,8 @@
 /** `millrace bench`: what the load balancer costs. The harness is a package of its own, loaded when it is asked for. */
 import { join } from 'node:path'
-import type { Command } from 'commander'
-import { MillraceError } from '../core/host/errors.ts'
+import { attempt, type Common, common, loadBench, resultsFolder, status, withCommon } from './bench/common.ts'
+import { addReport } from './bench/report.ts'
 import type { Host, Verb } from './main.ts'
-
-const importBench = () => import('@millrace/bench')
-type Bench = Awaited<ReturnType<typeof importBench>>
-
-/** Exit statuses of every `bench` command. */
-const status = { fine: 0, regression: 1, 'too noisy': 2, usage: 3 } as const
-
-interface Common {
-  readonly out?: string
-  readonly seed?: string
-  readonly confidence: string
-}
-
-async function loadBench(): Promise<Bench> {
-  try {
-    return await importBench()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
-    throw new MillraceError(
-      'MR_PACKAGE_MISSING',
-      'the benchmark harness is not installed: npm install --save-dev @millrace/bench',
-      { cause: error },
-    )
-  }
-}
-
-function numberOf(name: string, text: string, below: number): number {
-  const value = Number(text)
-  if (value > 0 && value < below) return value
-  throw new MillraceError(
-    'MR_USAGE',
-    `--${name}: a number above 0 and below ${below} expected, not "${text}"`,
-  )
-}
-
-/** Ctrl-C and SIGTERM end the run and what it started. */
-function interruptible(): AbortSignal {
-  const controller = new AbortController()
-  const stop = () => controller.abort(new Error('interrupted'))
-  process.once('SIGINT', stop)
-  process.once('SIGTERM', stop)
-  return controller.signal
-}
-
-function common(options: Common) {
-  return {
-    seed: options.seed === undefined ? Date.now() % 2 ** 31 : numberOf('seed', options.seed, 2 ** 31),
-    confidence: numberOf('confidence', options.confidence, 1),
-    signal: interruptible(),
-  }
-}
-
-function withCommon(command: Command): Command {
-  return command
-    .option('--out <dir>', 'where the results go (bench-results)')
-    .option('--seed <n>', 'repeats an earlier order')
-    .option('--confidence <share>', 'of every interval', '0.99')
-}
 
 export const bench: Verb = (program, host) => {
   const verb = program
@@ -79,23 +21,14 @@ export const bench: Verb = (program, host) => {
     .action((base: string, head: string, options: Common & { config?: string }) =>
       attempt(host, () => compare(host, base, head, options)),
     )
-}
-
-/** Whatever cannot be measured is status 3: 1 and 2 say something about the measured. */
-async function attempt(host: Host, work: () => Promise<number>): Promise<void> {
-  try {
-    host.finish(await work())
-  } catch (error) {
-    host.terminal.err(`millrace bench: ${error instanceof Error ? error.message : String(error)}`)
-    host.finish(status.usage)
-  }
+  addReport(verb, host)
 }
 
 async function run(host: Host, name: string, options: Common): Promise<number> {
   const { findSuite, runSuite, writeResults } = await loadBench()
   const say = (text: string): void => host.terminal.out(text)
   const results = await runSuite({ suite: findSuite(name), ...common(options), say })
-  const out = options.out ?? 'bench-results'
+  const out = options.out ?? resultsFolder
   say(writeResults(results, out))
   return status.fine
 }
@@ -110,7 +43,7 @@ async function compare(
   const say = (text: string): void => host.terminal.out(text)
   const { config } = options
   const compared = await compareRevisions({ base, head, config, ...common(options), say })
-  const out = options.out ?? 'bench-results'
+  const out = options.out ?? resultsFolder
   say(writeResults(compared.results, out))
   if (compared.rerun) say(writeResults(compared.rerun, join(out, 'rerun')))
   for (const { scenario, metric, relative } of compared.worse)
