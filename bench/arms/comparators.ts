@@ -52,3 +52,5 @@ export const floorArm: Arm = scriptArm('floor', 'node:net, bytes unread', './flo
 export const passthroughArm: Arm = scriptArm('passthrough', 'node:http + undici', './passthrough.ts')
 
 export const httpProxyArm: Arm = scriptArm('http-proxy', 'http-proxy', './http-proxy.ts')
+
+export const replyFromArm: Arm = scriptArm('reply-from', '@fastify/reply-from', './reply-from.ts')
