@@ -78,24 +78,32 @@ export function writeConfig(
   return target
 }
 
-/** An arm that needs one port, and one config file when it has a template; `values` are those of its own. */
+/** The config of an arm; its file stands beside this one. */
+export interface Template {
+  readonly file: string
+  readonly abilities: readonly Ability[]
+  /** Besides PORT, DIRECTORY and NAME. */
+  values(context: ArmContext): Readonly<Record<string, string>>
+}
+
+/** An arm that needs one port, and one config file when it has a template. */
 export function simpleArm(
   name: string,
   title: string,
   command: (parts: { config: string; port: number; context: ArmContext }) => readonly string[],
-  template?: { readonly file: string; readonly values: Readonly<Record<string, string>> },
+  template?: Template,
 ): Arm {
   return {
     name,
     title,
+    abilities: template?.abilities,
     async start(context) {
       const port = await freePort(context.random)
       const config = join(context.directory, `${name}-${port}.conf`)
       if (template !== undefined) {
         const values = {
-          ...template.values,
+          ...template.values(context),
           PORT: port,
-          BACKEND: context.backendPort,
           DIRECTORY: context.directory,
           NAME: `${name}-${port}`,
         }

@@ -39,6 +39,23 @@ export async function namedArms(written: readonly string[], directory = process.
   return { names, arms }
 }
 
+/**
+ * The arms of a run: those of `list` (`a,b,c`), else the usual ones; then `more`, one by one. With a plugin among them comes
+ * `core`, which it is compared with.
+ */
+export async function chooseArms(
+  usual: readonly string[],
+  { list, more = [] }: { readonly list?: string; readonly more?: readonly string[] },
+  directory = process.cwd(),
+): Promise<NamedArms> {
+  const chosen = list === undefined ? usual : splitArms(list)
+  const core = more.some((name) => name.startsWith('core+')) ? ['core'] : []
+  const named = await namedArms([...chosen, ...core, ...more], directory)
+  if (named.names.length === 0)
+    throw new MillraceError('MR_USAGE', '--arms: names of arms expected, such as direct,nginx,millrace')
+  return named
+}
+
 /** The arms of `a,b={"c":1,"d":2}`: commas within braces and brackets belong to an arm. */
 export function splitArms(list: string): string[] {
   const arms: string[] = ['']
