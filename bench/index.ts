@@ -1,4 +1,6 @@
 /** What `millrace bench` calls. */
+export { pluginArm } from './arms/core.ts'
+export { chooseArms, namedArms } from './arms/named-arms.ts'
 export { compareRevisions } from './harness/compare.ts'
 export { runSuite } from './harness/run-suite.ts'
 export { history, remakeReports } from './report/remake.ts'

@@ -23,7 +23,8 @@ export const usage = `node bench/core-speed.ts [options]   (Node 24 or later; np
   --rounds N           interleaved rounds, each in a random order of the arms (5)
   --seconds N          one measurement (4)          --warmup N   before each (8)
   --only LIST          of ${parts.join(',')} (all)
-  --arms LIST          of nginx,nginx-shipped,nginx-same-lines,haproxy,millrace,millrace-pipelined,floor,passthrough,http-proxy (those each part needs)
+  --arms LIST          of nginx,nginx-shipped,nginx-same-lines,haproxy,millrace,millrace-pipelined,core,floor,passthrough,
+                       http-proxy,reply-from (those each part needs)
   --soak-minutes N     length of the soak (10)      --idle-connections N   (10000)
   --seed N             repeats an earlier order     --out DIR    for results.json, results.md, cpu.svg
   --millrace-command C a command with {config} in it, instead of this checkout's "cli/bin.js lb -c {config}"`

@@ -1,5 +1,8 @@
 /** What `millrace bench run` measures. */
+import { didYouMean } from '../core/host/did-you-mean.ts'
+import { MillraceError } from '../core/host/errors.ts'
 import type { Scenario } from './report/bench-results.ts'
+import { furtherShapes, shapesSuite } from './shapes.ts'
 
 export interface Suite {
   readonly name: string
@@ -70,8 +73,11 @@ export const suites: readonly Suite[] = [
   },
   {
     name: 'full',
-    title: 'Every arm and body size',
-    arms: ['direct', 'nginx', 'haproxy', 'millrace', 'floor', 'passthrough', 'http-proxy'],
+    title: 'Every arm, body size and shape',
+    arms: [
+      ...['direct', 'nginx', 'haproxy', 'millrace', 'core'],
+      ...['floor', 'passthrough', 'http-proxy', 'reply-from'],
+    ],
     rounds: 12,
     seconds: 4,
     firstWarmupSeconds: 8,
@@ -87,8 +93,10 @@ export const suites: readonly Suite[] = [
       closed('closed-1m', '1 MiB body, 64 connections at work', '/1m', 64),
       delayed,
       open('open-5ms-fast', 'Backend of 5 ms, 4,000 requests start each second', 5, 4000),
+      ...furtherShapes,
     ],
   },
+  shapesSuite,
 ]
 
 /** Two revisions side by side; the arms are those of the command. */
@@ -108,7 +116,8 @@ export const compareSuite: Suite = {
 /** Throws a message for the user when there is no such suite. */
 export function findSuite(name: string): Suite {
   const suite = suites.find((one) => one.name === name)
-  if (suite === undefined)
-    throw new Error(`unknown suite "${name}"; there are ${suites.map((one) => one.name).join(', ')}`)
-  return suite
+  if (suite !== undefined) return suite
+  const names = suites.map((one) => one.name)
+  const hint = didYouMean(name, names) || ';'
+  throw new MillraceError('MR_USAGE', `unknown suite "${name}"${hint} there are ${names.join(', ')}`)
 }

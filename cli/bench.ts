@@ -9,10 +9,17 @@ export const bench: Verb = (program, host) => {
     .command('bench')
     .description('measure what the load balancer costs; exit 0 fine, 1 worse, 2 unclear, 3 usage')
   withCommon(verb.command('run [suite]'))
-    .description('measure a suite: quick (three minutes) or full')
+    .description('measure a suite: quick (three minutes), shapes (a quarter of an hour) or full')
     .option('--quick', 'the suite quick, which is the default')
     .option('--full', 'the suite full')
-    .action((suite: string | undefined, options: Common & { full?: boolean }) =>
+    .option('--arms <list>', 'a,b,c instead of the arms of the suite')
+    .option(
+      '--arm <arm>',
+      'one more: core+PLUGIN (name, path or package), core+PLUGIN={"option":1}, core+PLUGIN=options.yaml, config:FILE',
+      (arm: string, before: readonly string[] | undefined) => [...(before ?? []), arm],
+    )
+    .option('--load <tool>', 'of the closed loops: wrk (where it is installed) or autocannon')
+    .action((suite: string | undefined, options: RunOptions) =>
       attempt(host, () => run(host, suite ?? (options.full ? 'full' : 'quick'), options)),
     )
   withCommon(verb.command('compare <base> <head>'))
@@ -24,10 +31,20 @@ export const bench: Verb = (program, host) => {
   addReport(verb, host)
 }
 
-async function run(host: Host, name: string, options: Common): Promise<number> {
-  const { findSuite, runSuite, writeResults } = await loadBench()
+interface RunOptions extends Common {
+  readonly full?: boolean
+  readonly arms?: string
+  readonly arm?: readonly string[]
+  readonly load?: string
+}
+
+async function run(host: Host, name: string, options: RunOptions): Promise<number> {
+  const { chooseArms, findSuite, runSuite, writeResults } = await loadBench()
   const say = (text: string): void => host.terminal.out(text)
-  const results = await runSuite({ suite: findSuite(name), ...common(options), say })
+  const found = findSuite(name)
+  const { names, arms } = await chooseArms(found.arms, { list: options.arms, more: options.arm })
+  const suite = { ...found, arms: names }
+  const results = await runSuite({ suite, arms, load: options.load, ...common(options), say })
   const out = options.out ?? resultsFolder
   say(writeResults(results, out))
   return status.fine

@@ -3,6 +3,17 @@ import { join } from 'node:path'
 import type { Processes, Started } from './processes.ts'
 import { freePort, waitUntilReady } from './ready.ts'
 
+/** PEM files of the certificate that an arm shows. */
+export interface TlsFiles {
+  readonly certFile: string
+  readonly keyFile: string
+  /** Both in one file, as HAProxy wants it. */
+  readonly bundleFile: string
+}
+
+/** What not every proxy is able to do: TLS towards the client, many backends. */
+export type Ability = 'tls' | 'backends'
+
 /** What an arm is started with. */
 export interface ArmContext {
   readonly processes: Processes
@@ -10,6 +21,10 @@ export interface ArmContext {
   /** Temporary; configs, pid files and logs go here. */
   readonly directory: string
   readonly backendPort: number
+  /** Where the backend listens, each a backend of its own for the arm; 127.0.0.1 when left out. */
+  readonly backendHosts?: readonly string[]
+  /** Clients come with TLS. */
+  readonly tls?: TlsFiles
   /** CPU list the whole process tree is pinned to. */
   readonly cores: string
   /** Millrace only: data threads, requests in a row on one backend connection, command with `{config}`. */
@@ -31,7 +46,19 @@ export interface RunningArm {
 export interface Arm {
   readonly name: string
   readonly title: string
+  /** None when left out: scenarios that need one go without this arm. */
+  readonly abilities?: readonly Ability[]
   start(context: ArmContext): Promise<RunningArm>
+}
+
+/** Where an arm answers as soon as it and the backend are ready. */
+export function armUrl(port: number, { tls }: Pick<ArmContext, 'tls'>): string {
+  return `${tls ? 'https' : 'http'}://127.0.0.1:${port}/64`
+}
+
+/** Names of arms hold paths and options; those of their files do not. */
+export function fileNameOf(name: string): string {
+  return name.replaceAll(/[^\w.+-]+/g, '-').slice(0, 60)
 }
 
 /** Fills `@NAME@` in a committed config and writes it beside the pid files; gives the path. */
@@ -51,24 +78,32 @@ export function writeConfig(
   return target
 }
 
-/** An arm that needs one port, and one config file when it has a template; `values` are those of its own. */
+/** The config of an arm; its file stands beside this one. */
+export interface Template {
+  readonly file: string
+  readonly abilities: readonly Ability[]
+  /** Besides PORT, DIRECTORY and NAME. */
+  values(context: ArmContext): Readonly<Record<string, string>>
+}
+
+/** An arm that needs one port, and one config file when it has a template. */
 export function simpleArm(
   name: string,
   title: string,
   command: (parts: { config: string; port: number; context: ArmContext }) => readonly string[],
-  template?: { readonly file: string; readonly values: Readonly<Record<string, string>> },
+  template?: Template,
 ): Arm {
   return {
     name,
     title,
+    abilities: template?.abilities,
     async start(context) {
       const port = await freePort(context.random)
       const config = join(context.directory, `${name}-${port}.conf`)
       if (template !== undefined) {
         const values = {
-          ...template.values,
+          ...template.values(context),
           PORT: port,
-          BACKEND: context.backendPort,
           DIRECTORY: context.directory,
           NAME: `${name}-${port}`,
         }
@@ -77,7 +112,7 @@ export function simpleArm(
       const started = context.processes.start(name, command({ config, port, context }), {
         cores: context.cores,
       })
-      await waitUntilReady(started, `http://127.0.0.1:${port}/64`)
+      await waitUntilReady(started, armUrl(port, context))
       return { started, port, adminPort: undefined, setBackends: undefined }
     },
   }

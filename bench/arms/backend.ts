@@ -9,6 +9,14 @@ export interface Backend {
   readonly port: number
 }
 
+/** Addresses that it listens on. */
+export const mostBackends = 10
+
+/** 127.0.0.1, 127.0.0.2 and so on. */
+export function backendHosts(count: number): string[] {
+  return Array.from({ length: count }, (_, at) => `127.0.0.${at + 1}`)
+}
+
 /** An nginx of our own with its own prefix, pid file and port: what stands behind every arm. */
 export async function startBackend(
   processes: Processes,
@@ -18,11 +26,13 @@ export async function startBackend(
 ): Promise<Backend> {
   // Its worker drops to another user when this runs as root: that user must be able to read the bodies.
   chmodSync(directory, 0o755)
+  writeFileSync(join(directory, '1k'), Buffer.alloc(1024, 'a'), { mode: 0o644 })
   writeFileSync(join(directory, '64k'), Buffer.alloc(64 * 1024, 'a'), { mode: 0o644 })
   writeFileSync(join(directory, '1m'), Buffer.alloc(1024 * 1024, 'b'), { mode: 0o644 })
   const port = await freePort(random)
   const name = `backend-${port}`
-  const values = { PORT: port, DIRECTORY: directory, NAME: name }
+  const listen = backendHosts(mostBackends).map((host) => `listen ${host}:${port} backlog=4096;`)
+  const values = { LISTEN: listen.join('\n    '), PORT: port, DIRECTORY: directory, NAME: name }
   const config = writeConfig('./backend.conf', values, join(directory, `${name}.conf`))
   const started = processes.start('backend', ['nginx', '-p', directory, '-e', 'stderr', '-c', config], {
     cores,

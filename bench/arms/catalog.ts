@@ -1,3 +1,5 @@
+import { didYouMean } from '../../core/host/did-you-mean.ts'
+import { MillraceError } from '../../core/host/errors.ts'
 import type { Arm } from './arm.ts'
 import {
   floorArm,
@@ -7,7 +9,9 @@ import {
   nginxSameLines,
   nginxShipped,
   passthroughArm,
+  replyFromArm,
 } from './comparators.ts'
+import { coreArm } from './core.ts'
 import { millrace, millracePipelined } from './millrace.ts'
 
 const arms: readonly Arm[] = [
@@ -17,17 +21,21 @@ const arms: readonly Arm[] = [
   haproxy,
   millrace,
   millracePipelined,
+  coreArm,
   floorArm,
   passthroughArm,
   httpProxyArm,
+  replyFromArm,
 ]
+
+export const armNames: readonly string[] = arms.map(({ name }) => name)
 
 /** Throws a message for the user when there is no such arm. */
 export function findArm(name: string): Arm {
   const arm = arms.find((candidate) => candidate.name === name)
-  if (arm === undefined)
-    throw new Error(`unknown arm "${name}"; there are ${arms.map((a) => a.name).join(', ')}`)
-  return arm
+  if (arm !== undefined) return arm
+  const hint = didYouMean(name, armNames) || ';'
+  throw new MillraceError('MR_USAGE', `unknown arm "${name}"${hint} there are ${armNames.join(', ')}`)
 }
 
 export function armTitle(name: string): string {

@@ -1,17 +1,34 @@
 import { fileURLToPath } from 'node:url'
-import { type Arm, simpleArm } from './arm.ts'
+import { type Arm, type ArmContext, simpleArm } from './arm.ts'
 
 const largeBuffers = fileURLToPath(new URL('./nginx-large-buffers.conf', import.meta.url))
 const sameLines = fileURLToPath(new URL('./nginx-same-lines.conf', import.meta.url))
 /** Includes nothing. */
 const none = '/dev/null'
 
+/** A line for each backend. */
+function servers(
+  { backendHosts = ['127.0.0.1'], backendPort }: Pick<ArmContext, 'backendHosts' | 'backendPort'>,
+  line: (address: string, at: number) => string,
+): string {
+  return backendHosts.map((host, at) => line(`${host}:${backendPort}`, at + 1)).join('\n  ')
+}
+
 function nginxArm(name: string, title: string, buffers: string, lines: string): Arm {
   return simpleArm(
     name,
     title,
     ({ config, context }) => ['nginx', '-p', context.directory, '-e', 'stderr', '-c', config],
-    { file: './nginx.conf', values: { BUFFERS: buffers, LINES: lines } },
+    {
+      file: './nginx.conf',
+      abilities: ['tls', 'backends'],
+      values: ({ tls, ...context }) => ({
+        ...{ BUFFERS: buffers, LINES: lines },
+        SERVERS: servers(context, (address) => `server ${address};`),
+        LISTEN: tls ? 'ssl' : '',
+        CERTIFICATE: tls ? `ssl_certificate ${tls.certFile}; ssl_certificate_key ${tls.keyFile};` : '',
+      }),
+    },
   )
 }
 
@@ -32,7 +49,14 @@ export const haproxy: Arm = simpleArm(
   'haproxy',
   'HAProxy',
   ({ config }) => ['haproxy', '-db', '-f', config],
-  { file: './haproxy.cfg', values: {} },
+  {
+    file: './haproxy.cfg',
+    abilities: ['tls', 'backends'],
+    values: ({ tls, ...context }) => ({
+      SERVERS: servers(context, (address, at) => `server s${at} ${address} pool-max-conn 256`),
+      TLS: tls ? `ssl crt ${tls.bundleFile}` : '',
+    }),
+  },
 )
 
 /** An arm in a script of ours, run as `node SCRIPT PORT BACKEND-PORT`. */
@@ -52,3 +76,5 @@ export const floorArm: Arm = scriptArm('floor', 'node:net, bytes unread', './flo
 export const passthroughArm: Arm = scriptArm('passthrough', 'node:http + undici', './passthrough.ts')
 
 export const httpProxyArm: Arm = scriptArm('http-proxy', 'http-proxy', './http-proxy.ts')
+
+export const replyFromArm: Arm = scriptArm('reply-from', '@fastify/reply-from', './reply-from.ts')

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { parse, stringify } from 'yaml'
+import type { ArmContext } from './arm.ts'
 
-export interface ConfigAddresses {
+export interface ConfigAddresses extends Pick<ArmContext, 'backendHosts' | 'tls'> {
   readonly port: number
   readonly adminPort: number
   readonly backendPort: number
@@ -21,7 +22,7 @@ export function benchConfig(path: string, addresses: ConfigAddresses): string {
   const config: unknown = parse(readFileSync(path, 'utf8'))
   if (!isPart(config)) throw new Error(`${path}: a mapping expected`)
   if (!isPart(config.services)) throw new Error(`${path}: services expected, there is nothing to measure`)
-  const backends = [`http://127.0.0.1:${addresses.backendPort}`]
+  const backends = backendUrls(addresses)
   const services = Object.entries(config.services).map(([name, service]) => [
     name,
     { ...(isPart(service) ? service : {}), backends },
@@ -31,10 +32,19 @@ export function benchConfig(path: string, addresses: ConfigAddresses): string {
     node: { ...(isPart(config.node) ? config.node : {}), id: 'bench', threads: 1, data: addresses.data },
     admin: { address: `127.0.0.1:${addresses.adminPort}` },
     drain: { delay: '0s', timeout: '5s' },
-    listeners: { web: { address: `127.0.0.1:${addresses.port}` } },
+    listeners: { web: listenerOf(addresses) },
     plugins: pluginPaths(config.plugins, dirname(resolve(path))),
     services: Object.fromEntries(services),
   })
+}
+
+export function backendUrls({ backendHosts = ['127.0.0.1'], backendPort }: ConfigAddresses): string[] {
+  return backendHosts.map((host) => `http://${host}:${backendPort}`)
+}
+
+export function listenerOf({ port, tls }: ConfigAddresses): Part {
+  const address = `127.0.0.1:${port}`
+  return tls ? { address, tls: { cert: tls.certFile, key: tls.keyFile } } : { address }
 }
 
 function pluginPaths(plugins: unknown, directory: string): unknown[] {

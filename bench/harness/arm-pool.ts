@@ -1,8 +1,8 @@
 /** The arms of a scenario, running side by side on one core: those that are not measured are idle. */
-import type { Arm, RunningArm } from '../arms/arm.ts'
+import type { Arm, ArmContext, RunningArm } from '../arms/arm.ts'
 import type { Processes, Started } from '../arms/processes.ts'
 
-export interface ArmPoolParts {
+export interface ArmPoolParts extends Pick<ArmContext, 'backendHosts' | 'tls'> {
   readonly processes: Processes
   readonly random: () => number
   readonly directory: string
@@ -30,14 +30,14 @@ export class ArmPool {
   }
 
   async #start(name: string): Promise<RunningArm> {
-    const { processes, random, directory, backend, millraceCommand, arms } = this.#parts
+    const { processes, random, directory, backend, millraceCommand, arms, backendHosts, tls } = this.#parts
     if (name === 'direct')
       return { started: backend.started, port: backend.port, adminPort: undefined, setBackends: undefined }
     const arm = arms.find((one) => one.name === name)
     if (arm === undefined) throw new Error(`no arm "${name}"`)
     return arm.start({
       ...{ processes, random, directory, millraceCommand, backendPort: backend.port },
-      ...{ cores: '0', threads: 1, pipelining: 1 },
+      ...{ cores: '0', threads: 1, pipelining: 1, backendHosts, tls },
     })
   }
 

@@ -5,7 +5,7 @@ import { compareBlocks } from '../stats/blocks.ts'
 
 /** Latency is compared with the backend alone, cost with the first of these proxies that was measured. */
 const addedTo = 'direct'
-const costBaselines = ['nginx', 'haproxy', 'passthrough', 'millrace']
+const costBaselines = ['nginx', 'haproxy', 'passthrough', 'millrace', 'core']
 
 export interface CompareArmsOptions {
   readonly arms: readonly string[]
@@ -24,10 +24,10 @@ export function compareArms(
   const comparisons: ArmComparison[] = []
   for (const { name: scenario } of scenarios) {
     for (const metric of metrics) {
-      const baseline = options.baseline ?? baselineOf(metric.name, arms)
-      if (baseline === undefined) continue
+      const usual = options.baseline ?? baselineOf(metric.name, arms)
       for (const arm of arms) {
-        if (arm === baseline || (arm === addedTo && baseline !== addedTo)) continue
+        const baseline = withPlugin(arm, options) ? 'core' : usual
+        if (baseline === undefined || arm === baseline || (arm === addedTo && baseline !== addedTo)) continue
         const compared = compareBlocks(
           valuesByRound(blocks, scenario, arm, metric.name),
           valuesByRound(blocks, scenario, baseline, metric.name),
@@ -38,6 +38,11 @@ export function compareArms(
     }
   }
   return comparisons
+}
+
+/** `core+plugin` stands beside `core`: the difference is the plugin. */
+function withPlugin(arm: string, { arms, baseline }: CompareArmsOptions): boolean {
+  return baseline === undefined && arm.startsWith('core+') && arms.includes('core')
 }
 
 function baselineOf(metric: string, arms: readonly string[]): string | undefined {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { RunningArm } from '../arms/arm.ts'
 import type { Processes } from '../arms/processes.ts'
 import { blockFaults } from '../load/block-faults.ts'
+import type { ClosedLoop } from '../load/closed-loop.ts'
 import type { OpenLoopOptions, OpenLoopResult } from '../load/open-loop.ts'
 import { runWrk, type WrkOptions } from '../load/wrk.ts'
 import type { Block } from '../report/bench-results.ts'
@@ -32,6 +33,8 @@ export interface LoadHost {
   readonly cores: string
   /** The load generator has a core to itself. */
   readonly spin: boolean
+  /** wrk when it is left out. */
+  readonly closedLoop?: ClosedLoop
 }
 
 type Figures = Pick<
@@ -40,7 +43,8 @@ type Figures = Pick<
 >
 
 export async function measureBlock(host: LoadHost, running: RunningArm, plan: BlockPlan): Promise<Block> {
-  const url = `http://127.0.0.1:${running.port}${plan.scenario.path}`
+  const scheme = plan.scenario.shape?.tls ? 'https' : 'http'
+  const url = `${scheme}://127.0.0.1:${running.port}${plan.scenario.path}`
   const measure = plan.scenario.load === 'open' ? openBlock : closedBlock
   const figures = await measure(host, url, running.started.pid, plan)
   const { arm, round, startedAt, seconds } = plan
@@ -52,7 +56,7 @@ export async function measureBlock(host: LoadHost, running: RunningArm, plan: Bl
   }
 }
 
-/** wrk: as many requests as there are connections, all the time. Its latencies are what such a load makes of them: left out. */
+/** As many requests as there are connections, all the time. Its latencies are what such a load makes of them: left out. */
 async function closedBlock(host: LoadHost, url: string, pid: number, plan: BlockPlan): Promise<Figures> {
   const load: WrkOptions = {
     url,
@@ -60,10 +64,12 @@ async function closedBlock(host: LoadHost, url: string, pid: number, plan: Block
     connections: plan.scenario.connections,
     cores: host.cores,
     upload: false,
+    keepAlive: plan.scenario.shape?.keepAlive,
   }
-  await runWrk(host.processes, { ...load, seconds: plan.warmupSeconds })
+  const run = host.closedLoop?.run ?? runWrk
+  await run(host.processes, { ...load, seconds: plan.warmupSeconds })
   const before = readCpu(pid)
-  const { requests, errors, seconds } = await runWrk(host.processes, load)
+  const { requests, errors, seconds } = await run(host.processes, load)
   const cpu = cpuBetween(before, readCpu(pid))
   return {
     requests,

@@ -2,11 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Arm, RunningArm } from '../arms/arm.ts'
-import { startBackend } from '../arms/backend.ts'
+import type { Arm, RunningArm, TlsFiles } from '../arms/arm.ts'
+import { backendHosts, startBackend } from '../arms/backend.ts'
 import { findArm } from '../arms/catalog.ts'
+import { makeCertificate } from '../arms/certificate.ts'
 import { defaultMillraceCommand, repository } from '../arms/millrace.ts'
 import { Processes } from '../arms/processes.ts'
+import { type ClosedLoop, closedLoop } from '../load/closed-loop.ts'
 import type { ArmInfo, BenchResults, Block } from '../report/bench-results.ts'
 import { resultsSchema } from '../report/bench-results.ts'
 import { Progress } from '../report/progress.ts'
@@ -18,6 +20,7 @@ import { ArmPool } from './arm-pool.ts'
 import { compareArms } from './compare-arms.ts'
 import { startDelayBackend } from './delay-backend.ts'
 import { type LoadHost, measureBlock } from './measure-block.ts'
+import { scenarioArms } from './scenario-arms.ts'
 
 export interface RunOptions {
   readonly suite: Suite
@@ -29,6 +32,8 @@ export interface RunOptions {
   readonly confidence: number
   /** Command of the Millrace arms, `{config}` for their config file; this checkout's when it is left out. */
   readonly millraceCommand?: readonly string[]
+  /** Of the closed loops, `wrk` or `autocannon`; wrk where it is installed, when it is left out. */
+  readonly load?: string
   readonly signal: AbortSignal
   say(text: string): void
 }
@@ -53,10 +58,11 @@ class SuiteRun {
   readonly #processes: Processes
   readonly #directory: string
   readonly #random: () => number
-  readonly #host: LoadHost
+  readonly #host: LoadHost & { readonly closedLoop: ClosedLoop }
   readonly #started = performance.now()
   readonly #blocks: Block[] = []
   readonly #notes: string[] = []
+  #tls: TlsFiles | undefined
 
   constructor(options: RunOptions, processes: Processes, directory: string) {
     this.#options = options
@@ -65,7 +71,7 @@ class SuiteRun {
     this.#random = seededRandom(options.seed)
     // Core 0 is the arm's, core 1 the backend's; a third one is the load generator's own.
     const spin = availableParallelism() > 2
-    this.#host = { processes, cores: spin ? '2' : '1', spin }
+    this.#host = { processes, cores: spin ? '2' : '1', spin, closedLoop: closedLoop(options.load) }
   }
 
   async run(): Promise<BenchResults> {
@@ -77,15 +83,20 @@ class SuiteRun {
       this.#notes.push(
         `Others used this machine (load average ${machine.loadAtStart.toFixed(2)}): expect noise.`,
       )
+    const { tool, version, note } = this.#host.closedLoop
+    if (note !== undefined) this.#notes.push(note)
     const arms = suite.arms.map(
       (name): ArmInfo => ({ name, title: this.#title(name), missing: missing(name, machine) }),
     )
     const names = arms.filter((arm) => arm.missing === undefined).map((arm) => arm.name)
-    const progress = new Progress(plannedSeconds(suite, names.length))
-    for (const scenario of suite.scenarios) await this.#measureScenario(scenario, names, progress)
+    const planned = suite.scenarios.map((scenario) => ({ scenario, names: this.#able(scenario, names) }))
+    const seconds = planned.map((one) => one.names.length * scenarioSeconds(suite, one.scenario.load))
+    const progress = new Progress(seconds.reduce((sum, one) => sum + one, 0))
+    for (const one of planned) await this.#measureScenario(one.scenario, one.names, progress)
     return {
       ...{ schema: resultsSchema, suite: suite.name, startedAt, machine, seed, confidence, arms },
       scenarios: suite.scenarios,
+      loadGenerator: `${tool} ${version}`,
       blocks: this.#blocks,
       comparisons: compareArms(suite.scenarios, this.#blocks, {
         ...{ arms: names, confidence, random: this.#random, baseline: this.#options.baseline },
@@ -102,11 +113,27 @@ class SuiteRun {
     return this.#options.arms?.find((arm) => arm.name === name) ?? findArm(name)
   }
 
+  /** The arms of a scenario; none when nothing can be measured in it. */
+  #able(scenario: PlannedScenario, names: readonly string[]): readonly string[] {
+    const { able, note } = scenarioArms(scenario, names, (name) => this.#arm(name))
+    if (note !== undefined) this.#notes.push(note)
+    if (!scenario.shape?.tls) return able
+    try {
+      this.#tls ??= makeCertificate(this.#directory)
+      return able
+    } catch (error) {
+      const why = error instanceof Error ? error.message.split('\n')[0] : String(error)
+      this.#notes.push(`${scenario.title}: not measured, there is no certificate (openssl: ${why})`)
+      return []
+    }
+  }
+
   async #measureScenario(
     scenario: PlannedScenario,
     names: readonly string[],
     progress: Progress,
   ): Promise<void> {
+    if (names.length === 0) return
     const backend = await this.#backend(scenario)
     const { suite, millraceCommand } = this.#options
     const pool = new ArmPool({
@@ -114,6 +141,8 @@ class SuiteRun {
       backend,
       arms: names.filter((name) => name !== 'direct').map((name) => this.#arm(name)),
       millraceCommand: millraceCommand ?? defaultMillraceCommand,
+      backendHosts: backendHosts(scenario.shape?.backends ?? 1),
+      tls: scenario.shape?.tls ? this.#tls : undefined,
     })
     try {
       for (const { round, arm } of blockOrder(names, suite.rounds, this.#random)) {
@@ -131,8 +160,10 @@ class SuiteRun {
   #backend(scenario: PlannedScenario): Promise<RunningBackend> {
     if (scenario.backendDelayMs === 0)
       return startBackend(this.#processes, this.#directory, '1', this.#random)
+    const { delaySigma: sigma = 0, bodyBytes = 64, backends = 1 } = scenario.shape ?? {}
+    if (backends > 1) throw new Error(`${scenario.name}: a backend that takes its time has one address`)
     return startDelayBackend(this.#processes, '1', this.#random, {
-      ...{ delayMs: scenario.backendDelayMs, sigma: 0, seed: 1, bodyBytes: 64, stallMs: 0, stallAfterMs: 0 },
+      ...{ delayMs: scenario.backendDelayMs, sigma, seed: 1, bodyBytes, stallMs: 0, stallAfterMs: 0 },
     })
   }
 
@@ -170,11 +201,11 @@ function missing(name: string, machine: { nginx: string; haproxy: string }): str
   return undefined
 }
 
-function plannedSeconds(suite: Suite, arms: number): number {
+/** Of one arm. */
+function scenarioSeconds(suite: Suite, load: 'closed' | 'open'): number {
   let seconds = 0
-  for (const { load } of suite.scenarios)
-    for (let round = 1; round <= suite.rounds; round++) seconds += blockSeconds(suite, load, round)
-  return seconds * arms
+  for (let round = 1; round <= suite.rounds; round++) seconds += blockSeconds(suite, load, round)
+  return seconds
 }
 
 /** With its warm-up, and the start of the arm where there is one. */

@@ -9,6 +9,8 @@ export interface WrkOptions {
   readonly connections: number
   readonly cores: string
   readonly upload: boolean
+  /** false: a new connection for each request. */
+  readonly keepAlive?: boolean
 }
 
 export interface WrkResult {
@@ -30,6 +32,7 @@ export async function runWrk(processes: Processes, options: WrkOptions): Promise
     `-d${options.seconds}s`,
     '--timeout',
     '10s',
+    ...(options.keepAlive === false ? ['-H', 'Connection: close'] : []),
     '-s',
     script,
   ]
@@ -42,10 +45,10 @@ export async function runWrk(processes: Processes, options: WrkOptions): Promise
   return parseWrk(started.output())
 }
 
-/** Reads the line that wrk.lua prints last. */
-export function parseWrk(output: string): WrkResult {
+/** Reads the line that wrk.lua prints last, and the driver of autocannon alike. */
+export function parseWrk(output: string, tool = 'wrk'): WrkResult {
   const line = output.split('\n').findLast((text) => text.startsWith('{"requests"'))
-  if (line === undefined) throw new Error(`wrk gave no result:\n${output}`)
+  if (line === undefined) throw new Error(`${tool} gave no result:\n${output}`)
   const fields = JSON.parse(line) as Record<string, number>
   return {
     requests: fields.requests,

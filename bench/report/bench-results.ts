@@ -13,6 +13,20 @@ export interface ArmInfo {
   readonly missing: string | undefined
 }
 
+/** Bodies, connections and backends of a scenario, where they are not the usual ones. */
+export interface Shape {
+  /** Of each answer; 64 when left out. */
+  readonly bodyBytes?: number
+  /** false: clients open a connection for each request. */
+  readonly keepAlive?: boolean
+  /** Clients come with TLS. */
+  readonly tls?: boolean
+  /** Addresses that the requests are spread over; 1 when left out. */
+  readonly backends?: number
+  /** The backend's delay is log-normal: standard deviation of its logarithm, the median being `backendDelayMs`. */
+  readonly delaySigma?: number
+}
+
 /** What all arms were measured at. */
 export interface Scenario {
   readonly name: string
@@ -22,6 +36,8 @@ export interface Scenario {
   readonly connections: number
   /** Open only: requests that start each second, in every arm. */
   readonly ratePerSecond: number | undefined
+  /** Absent in older files, whose titles say it. */
+  readonly shape?: Shape
 }
 
 /** One measurement of one arm. */
@@ -90,6 +106,8 @@ export interface BenchResults {
   readonly confidence: number
   readonly arms: readonly ArmInfo[]
   readonly scenarios: readonly Scenario[]
+  /** Of the closed loops, with its version; absent in older files: wrk. */
+  readonly loadGenerator?: string
   readonly blocks: readonly Block[]
   readonly comparisons: readonly ArmComparison[]
   /** What the reader must know to trust or distrust the figures. */

@@ -55,8 +55,10 @@ export function scenariosTable(results: BenchResults): ResultTable {
   return { title: 'Scenarios', columns, rows }
 }
 
-export function loadInWords({ load, connections, ratePerSecond }: Scenario): string {
-  if (load === 'closed') return `closed loop, ${counted(connections, 'connection')}`
+export function loadInWords({ load, connections, ratePerSecond, shape }: Scenario): string {
+  const fresh = shape?.keepAlive === false ? ', a new one for each request' : ''
+  const tls = shape?.tls ? ', TLS' : ''
+  if (load === 'closed') return `closed loop, ${counted(connections, 'connection')}${fresh}${tls}`
   const rate = ratePerSecond === undefined ? '' : `, ${figure(ratePerSecond)} requests/s`
   return `open loop${rate}, at most ${counted(connections, 'connection')}`
 }
@@ -142,6 +144,7 @@ export function machineTable(results: BenchResults): ResultTable {
     ['Node', machine.node],
     ['nginx', machine.nginx],
     ['HAProxy', machine.haproxy],
+    ...(results.loadGenerator === undefined ? [] : [['Load of closed loops', results.loadGenerator]]),
     ['Load average at the start', machine.loadAtStart.toFixed(2)],
   ]
   const rows = facts.map((cells) => ({ cells }))
