@@ -54,7 +54,7 @@ const open = (
   backendDelayMs,
 })
 
-const small = closed('closed-64b', '64-byte body, 64 connections at work', '/64', 64)
+export const small = closed('closed-64b', '64-byte body, 64 connections at work', '/64', 64)
 const delayed = open('open-5ms', 'Backend of 5 ms, 1,000 requests start each second', 5, 1000)
 
 export const suites: readonly Suite[] = [

@@ -1,6 +1,7 @@
 /** `millrace bench`: what the load balancer costs. The harness is a package of its own, loaded when it is asked for. */
 import { join } from 'node:path'
 import { attempt, type Common, common, loadBench, resultsFolder, status, withCommon } from './bench/common.ts'
+import { addPlugin } from './bench/plugin.ts'
 import { addReport } from './bench/report.ts'
 import type { Host, Verb } from './main.ts'
 
@@ -29,6 +30,7 @@ export const bench: Verb = (program, host) => {
       attempt(host, () => compare(host, base, head, options)),
     )
   addReport(verb, host)
+  addPlugin(verb, host)
 }
 
 interface RunOptions extends Common {

@@ -11,6 +11,9 @@ import type { HookCase, RunningHook } from './hook-cases.ts'
 const hooks = ['onRequest', 'onAttempt', 'onResponse', 'onDone'] as const
 type Hook = (typeof hooks)[number]
 
+/** Name of the case that runs all hooks of one exchange. */
+export const wholeExchange = 'all hooks of a request'
+
 /** Does what the proxy does around a hook, and calls it. */
 type Call = (index: number) => unknown
 
@@ -135,7 +138,7 @@ export function filterCases(probe: Filter, make: () => Promise<Filter>): HookCas
   if (own.length < 2) return single
   const isAsync = own.some((hook) => returnsPromise(probe, hook))
   const whole: HookCase = {
-    name: 'all hooks of a request',
+    name: wholeExchange,
     hot: true,
     calls: isAsync ? 1 : undefined,
     empty: isAsync ? undefined : { run: empty.whole },

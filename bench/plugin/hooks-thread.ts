@@ -50,7 +50,7 @@ async function run(): Promise<void> {
   const { loadTarget } = await import('./target.ts')
   const { planeDeps } = await import('../micro/plane-deps.ts')
   const { hookCases } = await import('./hook-cases.ts')
-  const loaded = await loadTarget(target.source, target.name)
+  const loaded = await loadTarget(target)
   const plane = planeDeps(inputs)
   const made: PluginInstance[] = []
   const make = async (): Promise<unknown> => {

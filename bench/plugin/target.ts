@@ -1,23 +1,28 @@
 /** Which plugin is measured, and with what options. */
 import { existsSync } from 'node:fs'
 import { extname, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { loadConfig, readPluginSources } from '../../core/config/load.ts'
 import type { PluginSource, PluginUse, Snapshot } from '../../core/config/snapshot.ts'
 import type { PluginKind } from '../../core/contracts/plugin.ts'
 import { MillraceError } from '../../core/host/errors.ts'
 import { installResolver, loadPlugin, loadPlugins } from '../../core/host/loader.ts'
 import { parseOptions } from '../../core/host/options.ts'
+import { optionsOf } from '../../core/config/uses.ts'
 import { builtIn, type LoadedPlugin } from '../../core/host/registry.ts'
 import { builtins } from '../../plugins/manifest.ts'
+import { findPlugin } from '../arms/core.ts'
 
 /** Plain data: it goes to the threads that measure. */
 export interface PluginTarget {
+  /** What `pluginArm` takes. */
+  readonly specifier: string
   readonly source: PluginSource | 'built-in'
   readonly kind: PluginKind
   readonly name: string
   /** Raw, as in a config, slot keys taken out. */
   readonly options: Readonly<Record<string, unknown>>
+  /** With slot keys. */
+  readonly written: Readonly<Record<string, unknown>>
 }
 
 export interface TargetRequest {
@@ -32,39 +37,35 @@ export interface TargetRequest {
 
 /** @throws MillraceError that names the path, what is wrong with the plugin, or the option */
 export async function findTarget(request: TargetRequest): Promise<PluginTarget> {
+  const { directory, config } = request
   installResolver()
-  if (request.options !== undefined && request.config !== undefined)
+  if (request.options !== undefined && config !== undefined)
     throw new MillraceError('MR_USAGE', '--options and --config both name options: give one of them')
-  const loaded = await loadTarget(sourceOf(request.plugin, request.directory), request.plugin)
+  const specifier = asSpecifier(request.plugin, directory)
+  const { loaded } = await findPlugin(specifier, directory)
   const { definition, source } = loaded
   const { kind, name } = definition
-  const options =
-    request.config === undefined
-      ? parseJson(request.options)
-      : await optionsIn(resolve(request.directory, request.config), loaded)
-  parseOptions(definition, options, request.config ?? (request.options ? '--options' : undefined))
-  return { source, kind, name, options }
+  const written =
+    config === undefined ? parseJson(request.options) : await optionsIn(resolve(directory, config), loaded)
+  const options = optionsOf(kind, { use: name, ...written })
+  parseOptions(definition, options, config ?? (request.options === undefined ? undefined : '--options'))
+  return { specifier, source, kind, name, options, written }
 }
 
-/** @param name of the built-in */
-export function loadTarget(source: PluginTarget['source'], name: string): Promise<LoadedPlugin> {
-  if (source !== 'built-in') return loadPlugin(source)
-  const definition = builtins.find((one) => one.name === name)
-  if (definition === undefined) throw new MillraceError('MR_PLUGIN_UNKNOWN', `no built-in "${name}"`)
-  return Promise.resolve(builtIn(definition))
+/** In a shell a file may be named without its ./ */
+function asSpecifier(plugin: string, directory: string): string {
+  const isFile = scriptEndings.has(extname(plugin)) && existsSync(resolve(directory, plugin))
+  return isFile && !/^(\.{0,2}\/|file:)/.test(plugin) ? `./${plugin}` : plugin
 }
 
 const scriptEndings = new Set(['.ts', '.mts', '.js', '.mjs', '.cjs'])
 
-/** As the config has it: a path begins with a dot or a slash. One that only looks like a file is taken for one, too. */
-function sourceOf(plugin: string, directory: string): PluginTarget['source'] {
-  const path = resolve(directory, plugin)
-  if (/^[./\\]/.test(plugin) || scriptEndings.has(extname(plugin))) {
-    if (existsSync(path)) return { specifier: plugin, kind: 'path', location: path }
-    throw new MillraceError('MR_PLUGIN_LOAD', `Plugin ${plugin}: ${path} does not exist`, { path })
-  }
-  if (builtins.some(({ name }) => name === plugin)) return 'built-in'
-  return { specifier: plugin, kind: 'package', location: pathToFileURL(directory).href }
+/** Loads it again, in another thread. `installResolver` must have run there. */
+export function loadTarget({ source, name, kind }: PluginTarget): Promise<LoadedPlugin> {
+  if (source !== 'built-in') return loadPlugin(source)
+  const definition = builtins.find((one) => one.name === name && one.kind === kind)
+  if (definition === undefined) throw new MillraceError('MR_PLUGIN_UNKNOWN', `no built-in ${kind} "${name}"`)
+  return Promise.resolve(builtIn(definition))
 }
 
 function parseJson(text: string | undefined): Readonly<Record<string, unknown>> {
