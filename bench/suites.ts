@@ -113,6 +113,22 @@ export const compareSuite: Suite = {
   scenarios: [small],
 }
 
+/**
+ * An A/A run of a suite: its scenarios, in blocks so short that twenty runs take less than half an hour. Their noise is larger
+ * than that of longer blocks, never smaller: thresholds that come from them are rather too high.
+ */
+export function calibrationSuite(suite: Suite, arms: readonly [string, string]): Suite {
+  return {
+    ...suite,
+    ...{ arms, rounds: 12, seconds: 1, firstWarmupSeconds: 3, warmupSeconds: 1, restartEvery: 4 },
+  }
+}
+
+/** What `calibrate` is given: thresholds are for comparisons, so these are the usual ones. */
+export function suiteToCalibrate(name = compareSuite.name): Suite {
+  return name === compareSuite.name ? compareSuite : findSuite(name)
+}
+
 /** Throws a message for the user when there is no such suite. */
 export function findSuite(name: string): Suite {
   const suite = suites.find((one) => one.name === name)

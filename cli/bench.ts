@@ -1,6 +1,16 @@
 /** `millrace bench`: what the load balancer costs. The harness is a package of its own, loaded when it is asked for. */
 import { join } from 'node:path'
-import { attempt, type Common, common, loadBench, resultsFolder, status, withCommon } from './bench/common.ts'
+import { addCalibrate } from './bench/calibrate.ts'
+import {
+  attempt,
+  type Common,
+  calibrationFile,
+  common,
+  loadBench,
+  resultsFolder,
+  status,
+  withCommon,
+} from './bench/common.ts'
 import { addPlugin } from './bench/plugin.ts'
 import { addReport } from './bench/report.ts'
 import type { Host, Verb } from './main.ts'
@@ -26,9 +36,12 @@ export const bench: Verb = (program, host) => {
   withCommon(verb.command('compare <base> <head>'))
     .description('two git revisions side by side; "." is the working tree')
     .option('--config <file>', 'what both run, from the root of each revision; its addresses are replaced')
-    .action((base: string, head: string, options: Common & { config?: string }) =>
+    .option('--calibration <file>', `thresholds of this machine (${calibrationFile}, if it is there)`)
+    .option('--no-calibration', 'the starting thresholds')
+    .action((base: string, head: string, options: CompareOptions) =>
       attempt(host, () => compare(host, base, head, options)),
     )
+  addCalibrate(verb, host)
   addReport(verb, host)
   addPlugin(verb, host)
 }
@@ -52,16 +65,20 @@ async function run(host: Host, name: string, options: RunOptions): Promise<numbe
   return status.fine
 }
 
-async function compare(
-  host: Host,
-  base: string,
-  head: string,
-  options: Common & { config?: string },
-): Promise<number> {
-  const { compareRevisions, writeResults } = await loadBench()
+interface CompareOptions extends Common {
+  readonly config?: string
+  /** false: --no-calibration. */
+  readonly calibration?: string | false
+}
+
+async function compare(host: Host, base: string, head: string, options: CompareOptions): Promise<number> {
+  const { compareRevisions, describeMachine, findCalibration, writeResults } = await loadBench()
   const say = (text: string): void => host.terminal.out(text)
-  const { config } = options
-  const compared = await compareRevisions({ base, head, config, ...common(options), say })
+  const { config, calibration: named } = options
+  const machine = describeMachine(host.terminal.directory)
+  const calibration = named === false ? undefined : findCalibration(named, calibrationFile, machine)
+  if (calibration) say(calibration.note)
+  const compared = await compareRevisions({ base, head, config, calibration, ...common(options), say })
   const out = options.out ?? resultsFolder
   say(writeResults(compared.results, out))
   if (compared.rerun) say(writeResults(compared.rerun, join(out, 'rerun')))

@@ -11,7 +11,7 @@ import { Processes } from '../arms/processes.ts'
 import { type ClosedLoop, closedLoop } from '../load/closed-loop.ts'
 import type { ArmInfo, BenchResults, Block } from '../report/bench-results.ts'
 import { resultsSchema } from '../report/bench-results.ts'
-import { Progress } from '../report/progress.ts'
+import { type Advance, Progress } from '../report/progress.ts'
 import { blockOrder } from '../stats/blocks.ts'
 import { describeMachine } from '../stats/machine.ts'
 import { seededRandom } from '../stats/random.ts'
@@ -34,6 +34,10 @@ export interface RunOptions {
   readonly millraceCommand?: readonly string[]
   /** Of the closed loops, `wrk` or `autocannon`; wrk where it is installed, when it is left out. */
   readonly load?: string
+  /** Of a machine that was calibrated; undefined, or left out: the starting one of the metric. */
+  threshold?(scenario: string, metric: string): number | undefined
+  /** Told of the blocks in place of the terminal. @param plannedSeconds of the whole run */
+  progress?(plannedSeconds: number): Advance
   readonly signal: AbortSignal
   say(text: string): void
 }
@@ -91,7 +95,8 @@ class SuiteRun {
     const names = arms.filter((arm) => arm.missing === undefined).map((arm) => arm.name)
     const planned = suite.scenarios.map((scenario) => ({ scenario, names: this.#able(scenario, names) }))
     const seconds = planned.map((one) => one.names.length * scenarioSeconds(suite, one.scenario.load))
-    const progress = new Progress(seconds.reduce((sum, one) => sum + one, 0))
+    const total = seconds.reduce((sum, one) => sum + one, 0)
+    const progress = this.#options.progress?.(total) ?? new Progress(total)
     for (const one of planned) await this.#measureScenario(one.scenario, one.names, progress)
     return {
       ...{ schema: resultsSchema, suite: suite.name, startedAt, machine, seed, confidence, arms },
@@ -100,6 +105,7 @@ class SuiteRun {
       blocks: this.#blocks,
       comparisons: compareArms(suite.scenarios, this.#blocks, {
         ...{ arms: names, confidence, random: this.#random, baseline: this.#options.baseline },
+        threshold: this.#options.threshold,
       }),
       notes: this.#notes,
     }
@@ -131,7 +137,7 @@ class SuiteRun {
   async #measureScenario(
     scenario: PlannedScenario,
     names: readonly string[],
-    progress: Progress,
+    progress: Advance,
   ): Promise<void> {
     if (names.length === 0) return
     const backend = await this.#backend(scenario)

@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs'
 import { extname, resolve } from 'node:path'
 import { loadConfig, readPluginSources } from '../../core/config/load.ts'
 import type { PluginSource, PluginUse, Snapshot } from '../../core/config/snapshot.ts'
+import { optionsOf } from '../../core/config/uses.ts'
 import type { PluginKind } from '../../core/contracts/plugin.ts'
 import { MillraceError } from '../../core/host/errors.ts'
 import { installResolver, loadPlugin, loadPlugins } from '../../core/host/loader.ts'
 import { parseOptions } from '../../core/host/options.ts'
-import { optionsOf } from '../../core/config/uses.ts'
 import { builtIn, type LoadedPlugin } from '../../core/host/registry.ts'
 import { builtins } from '../../plugins/manifest.ts'
 import { findPlugin } from '../arms/core.ts'
@@ -74,7 +74,9 @@ function parseJson(text: string | undefined): Readonly<Record<string, unknown>> 
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new MillraceError('MR_USAGE', `--options is not JSON: ${(error as Error).message}`, { cause: error })
+    throw new MillraceError('MR_USAGE', `--options is not JSON: ${(error as Error).message}`, {
+      cause: error,
+    })
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>

@@ -17,9 +17,7 @@ export function historyTables(runs: readonly BenchResults[]): Table[] {
       ({ name }) => name,
     )
     const arms = new Map(
-      sorted.flatMap((run) =>
-        armsIn(run, scenario.name).map((arm) => [arm, armTitleIn(run, arm)] as const),
-      ),
+      sorted.flatMap((run) => armsIn(run, scenario.name).map((arm) => [arm, armTitleIn(run, arm)] as const)),
     )
     return metrics.map((metric) => ({
       title: `${scenario.title}: ${metric.title}, ${metric.unit}`,

@@ -12,6 +12,9 @@ export const status = { fine: 0, regression: 1, 'too noisy': 2, usage: 3 } as co
 /** Where results go and are looked for, unless told otherwise. */
 export const resultsFolder = 'bench-results'
 
+/** Where `compare` looks for what `calibrate` wrote. */
+export const calibrationFile = `${resultsFolder}/calibration.json`
+
 export interface Common {
   readonly out?: string
   readonly seed?: string
@@ -58,9 +61,13 @@ export function common(options: Common) {
   }
 }
 
-export function withCommon(command: Command): Command {
+export function withCommon(
+  command: Command,
+  out = `where the results go (${resultsFolder})`,
+  place = '<dir>',
+): Command {
   return command
-    .option('--out <dir>', `where the results go (${resultsFolder})`)
+    .option(`--out ${place}`, out)
     .option('--seed <n>', 'repeats an earlier order')
     .option('--confidence <share>', 'of every interval', '0.99')
 }

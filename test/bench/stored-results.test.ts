@@ -67,8 +67,16 @@ describe('a file that is no results.json is refused, with the reason', () => {
     ['older', changed({ schema: 0 }), /has schema 0, of an older millrace bench; this one reads schema \d/],
     ['newer', changed({ schema: resultsSchema + 1 }), /of a newer millrace bench/],
     ['no blocks', changed({ blocks: undefined }), /\n {2}blocks: .*expected array/],
-    ['blocks without values', JSON.stringify(without), /\n {2}blocks\.0\.values: .*\n.*\n.*\n {2}and \d+ more/],
-    ['wrong outcome', changed({ comparisons: [{ ...example.comparisons[0], outcome: 'good' }] }), /outcome: /],
+    [
+      'blocks without values',
+      JSON.stringify(without),
+      /\n {2}blocks\.0\.values: .*\n.*\n.*\n {2}and \d+ more/,
+    ],
+    [
+      'wrong outcome',
+      changed({ comparisons: [{ ...example.comparisons[0], outcome: 'good' }] }),
+      /outcome: /,
+    ],
   ])('%s', (_what, content, message) => {
     const directory = folderWith({ 'x.json': content })
     expect(() => readResults(join(directory, 'x.json'))).toThrow(message)
