@@ -82,14 +82,11 @@ export function addedCpu({ kind, name }: PluginTarget, arm: string, results: Ben
   }
   const { difference, base } = found
   const { median, low, high } = difference
-  const than = kind === 'algorithm' ? 'than round-robin ' : ''
-  const beside = `(${figure(base)} µs without)`
+  const beside = `(${figure(base)} µs without${kind === 'algorithm' ? ', with round-robin' : ''})`
   if (low > 0 || high < 0) {
-    const [size, from, to] = low > 0 ? [median, low, high] : [-median, -high, -low]
-    const verb = low > 0 ? 'adds' : 'takes'
+    const [verb, size, from, to] = low > 0 ? ['adds', median, low, high] : ['saves', -median, -high, -low]
     const range = `${figure(size)} µs (${figure(from)}–${figure(to)})`
-    const direction = low > 0 ? (than === '' ? '' : 'more ') : 'less '
-    const sentence = `${name} ${verb} ${range} ${direction}${than}of CPU per request: real ${beside}`
+    const sentence = `${name} ${verb} ${range} of CPU per request: real ${beside}`
     return { judgement: 'fine', sentence }
   }
   const seen = minimumDetectable(difference.standardError, results.confidence)
