@@ -7,6 +7,7 @@ import {
   calibrationFile,
   common,
   loadBench,
+  numberOf,
   resultsFolder,
   status,
   withCommon,
@@ -29,6 +30,7 @@ export const bench: Verb = (program, host) => {
       'one more: core+PLUGIN (name, path or package), core+PLUGIN={"option":1}, core+PLUGIN=options.yaml, config:FILE',
       (arm: string, before: readonly string[] | undefined) => [...(before ?? []), arm],
     )
+    .option('--rounds <n>', 'blocks of each arm; fewer than eight give no verdict')
     .option('--load <tool>', 'of the closed loops: wrk (where it is installed) or autocannon')
     .action((suite: string | undefined, options: RunOptions) =>
       attempt(host, () => run(host, suite ?? (options.full ? 'full' : 'quick'), options)),
@@ -51,14 +53,21 @@ interface RunOptions extends Common {
   readonly arms?: string
   readonly arm?: readonly string[]
   readonly load?: string
+  readonly rounds?: string
 }
 
 async function run(host: Host, name: string, options: RunOptions): Promise<number> {
   const { chooseArms, findSuite, runSuite, writeResults } = await loadBench()
   const say = (text: string): void => host.terminal.out(text)
   const found = findSuite(name)
-  const { names, arms } = await chooseArms(found.arms, { list: options.arms, more: options.arm })
-  const suite = { ...found, arms: names }
+  const { names, arms } = await chooseArms(
+    found.arms,
+    { list: options.arms, more: options.arm },
+    host.terminal.directory,
+  )
+  const rounds =
+    options.rounds === undefined ? found.rounds : Math.ceil(numberOf('rounds', options.rounds, 1000))
+  const suite = { ...found, arms: names, rounds }
   const results = await runSuite({ suite, arms, load: options.load, ...common(options), say })
   const out = options.out ?? resultsFolder
   say(writeResults(results, out))

@@ -26,7 +26,10 @@ function nginxArm(name: string, title: string, buffers: string, lines: string): 
         ...{ BUFFERS: buffers, LINES: lines },
         SERVERS: servers(context, (address) => `server ${address};`),
         LISTEN: tls ? 'ssl' : '',
-        CERTIFICATE: tls ? `ssl_certificate ${tls.certFile}; ssl_certificate_key ${tls.keyFile};` : '',
+        // Its default of old is TLS 1.2; the others speak 1.3.
+        CERTIFICATE: tls
+          ? `ssl_certificate ${tls.certFile}; ssl_certificate_key ${tls.keyFile}; ssl_protocols TLSv1.2 TLSv1.3;`
+          : '',
       }),
     },
   )
