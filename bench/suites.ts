@@ -79,7 +79,7 @@ const atKnee = (name: string, title: string, backendDelayMs: number, rateShare: 
   rateShare,
 })
 
-const small = closed('closed-64b', '64-byte body, 64 connections at work', '/64', 64)
+export const small = closed('closed-64b', '64-byte body, 64 connections at work', '/64', 64)
 const delayed = open('open-5ms', 'Backend of 5 ms, 2,000 requests start each second', 5, 2000)
 
 export const suites: readonly Suite[] = [
@@ -164,6 +164,22 @@ export const compareSuite: Suite = {
   restartEvery: 3,
   repeats: 1,
   scenarios: [small, delayed],
+}
+
+/**
+ * An A/A run of a suite: its scenarios, in blocks so short that twenty runs take less than half an hour. Their noise is larger
+ * than that of longer blocks, never smaller: thresholds that come from them are rather too high.
+ */
+export function calibrationSuite(suite: Suite, arms: readonly [string, string]): Suite {
+  return {
+    ...suite,
+    ...{ arms, rounds: 12, seconds: 1, firstWarmupSeconds: 3, warmupSeconds: 1, restartEvery: 4 },
+  }
+}
+
+/** What `calibrate` is given: thresholds are for comparisons, so these are the usual ones. */
+export function suiteToCalibrate(name = compareSuite.name): Suite {
+  return name === compareSuite.name ? compareSuite : findSuite(name)
 }
 
 /** Throws a message for the user when there is no such suite. */

@@ -1,66 +1,21 @@
 /** `millrace bench`: what the load balancer costs. The harness is a package of its own, loaded when it is asked for. */
 import { join } from 'node:path'
-import type { Command } from 'commander'
-import { MillraceError } from '../core/host/errors.ts'
+import { addCalibrate } from './bench/calibrate.ts'
+import {
+  attempt,
+  type Common,
+  calibrationFile,
+  common,
+  loadBench,
+  numberOf,
+  resultsFolder,
+  status,
+  withCommon,
+} from './bench/common.ts'
+import { addPaper } from './bench/paper.ts'
+import { addPlugin } from './bench/plugin.ts'
+import { addReport } from './bench/report.ts'
 import type { Host, Verb } from './main.ts'
-
-const importBench = () => import('@millrace/bench')
-type Bench = Awaited<ReturnType<typeof importBench>>
-
-/** Exit statuses of every `bench` command. */
-const status = { fine: 0, regression: 1, 'too noisy': 2, usage: 3 } as const
-
-interface Common {
-  readonly out?: string
-  readonly seed?: string
-  readonly confidence: string
-}
-
-async function loadBench(): Promise<Bench> {
-  try {
-    return await importBench()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
-    throw new MillraceError(
-      'MR_PACKAGE_MISSING',
-      'the benchmark harness is not installed: npm install --save-dev @millrace/bench',
-      { cause: error },
-    )
-  }
-}
-
-function numberOf(name: string, text: string, below: number): number {
-  const value = Number(text)
-  if (value > 0 && value < below) return value
-  throw new MillraceError(
-    'MR_USAGE',
-    `--${name}: a number above 0 and below ${below} expected, not "${text}"`,
-  )
-}
-
-/** Ctrl-C and SIGTERM end the run and what it started. */
-function interruptible(): AbortSignal {
-  const controller = new AbortController()
-  const stop = () => controller.abort(new Error('interrupted'))
-  process.once('SIGINT', stop)
-  process.once('SIGTERM', stop)
-  return controller.signal
-}
-
-function common(options: Common) {
-  return {
-    seed: options.seed === undefined ? Date.now() % 2 ** 31 : numberOf('seed', options.seed, 2 ** 31),
-    confidence: numberOf('confidence', options.confidence, 1),
-    signal: interruptible(),
-  }
-}
-
-function withCommon(command: Command): Command {
-  return command
-    .option('--out <dir>', 'where the results go (bench-results)')
-    .option('--seed <n>', 'repeats an earlier order')
-    .option('--confidence <share>', 'of every interval', '0.99')
-}
 
 export const bench: Verb = (program, host) => {
   const verb = program
@@ -86,48 +41,15 @@ export const bench: Verb = (program, host) => {
   withCommon(verb.command('compare <base> <head>'))
     .description('two git revisions side by side; "." is the working tree')
     .option('--config <file>', 'what both run, from the root of each revision; its addresses are replaced')
-    .action((base: string, head: string, options: Common & { config?: string }) =>
+    .option('--calibration <file>', `thresholds of this machine (${calibrationFile}, if it is there)`)
+    .option('--no-calibration', 'the starting thresholds')
+    .action((base: string, head: string, options: CompareOptions) =>
       attempt(host, () => compare(host, base, head, options)),
     )
-  verb
-    .command('paper')
-    .description('Maglev §5.3 again with the built-in algorithms; how much one 4 GB machine holds')
-    .option('--out <dir>', 'where the results go (bench-results)')
-    .option('--only <part>', 'maglev or sizing')
-    .option('--quick', 'under three minutes instead of ten')
-    .option('--seed <n>', 'repeats the same names, failures and order', '1')
-    .action((options: PaperFlags) => attempt(host, () => paper(host, options)))
-}
-
-interface PaperFlags {
-  readonly out?: string
-  readonly only?: string
-  readonly quick?: boolean
-  readonly seed: string
-}
-
-async function paper(host: Host, { out, only, quick, seed }: PaperFlags): Promise<number> {
-  const { findPaperPart, measurePaper, writePaper } = await loadBench()
-  const say = (text: string): void => host.terminal.out(text)
-  const results = await measurePaper({
-    only: only === undefined ? undefined : findPaperPart(only),
-    quick: quick ?? false,
-    seed: numberOf('seed', seed, 2 ** 31),
-    signal: interruptible(),
-    say,
-  })
-  say(writePaper(results, out ?? 'bench-results'))
-  return status.fine
-}
-
-/** Whatever cannot be measured is status 3: 1 and 2 say something about the measured. */
-async function attempt(host: Host, work: () => Promise<number>): Promise<void> {
-  try {
-    host.finish(await work())
-  } catch (error) {
-    host.terminal.err(`millrace bench: ${error instanceof Error ? error.message : String(error)}`)
-    host.finish(status.usage)
-  }
+  addCalibrate(verb, host)
+  addReport(verb, host)
+  addPlugin(verb, host)
+  addPaper(verb, host)
 }
 
 interface RunOptions extends Common {
@@ -151,7 +73,7 @@ async function run(host: Host, name: string, options: RunOptions): Promise<numbe
     options.rounds === undefined ? found.rounds : Math.ceil(numberOf('rounds', options.rounds, 1000))
   const suite = { ...found, arms: names, rounds }
   const results = await runSuite({ suite, arms, load: options.load, ...common(options), say })
-  const out = options.out ?? 'bench-results'
+  const out = options.out ?? resultsFolder
   say(writeResults(results, out))
   if (suite.gate === undefined) return status.fine
   if (results.gate === undefined) say('too noisy to judge the gate: no round counts for all of its arms')
@@ -160,17 +82,21 @@ async function run(host: Host, name: string, options: RunOptions): Promise<numbe
   ]
 }
 
-async function compare(
-  host: Host,
-  base: string,
-  head: string,
-  options: Common & { config?: string },
-): Promise<number> {
-  const { compareRevisions, writeResults } = await loadBench()
+interface CompareOptions extends Common {
+  readonly config?: string
+  /** false: --no-calibration. */
+  readonly calibration?: string | false
+}
+
+async function compare(host: Host, base: string, head: string, options: CompareOptions): Promise<number> {
+  const { compareRevisions, describeMachine, findCalibration, writeResults } = await loadBench()
   const say = (text: string): void => host.terminal.out(text)
-  const { config } = options
-  const compared = await compareRevisions({ base, head, config, ...common(options), say })
-  const out = options.out ?? 'bench-results'
+  const { config, calibration: named } = options
+  const machine = describeMachine(host.terminal.directory)
+  const calibration = named === false ? undefined : findCalibration(named, calibrationFile, machine)
+  if (calibration) say(calibration.note)
+  const compared = await compareRevisions({ base, head, config, calibration, ...common(options), say })
+  const out = options.out ?? resultsFolder
   say(writeResults(compared.results, out))
   if (compared.rerun) say(writeResults(compared.rerun, join(out, 'rerun')))
   for (const { scenario, metric, relative } of compared.worse)

@@ -31,8 +31,8 @@ function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version
 }
 
-/** Exit status of a wrong command line; commander says 1 for it. */
-const usageStatus = 2
+/** Exit status of a wrong command line; commander says 1 for it. What `bench` says with 2 is something else. */
+const usageStatus = ([verb]: readonly string[]): number => (verb === 'bench' ? 3 : 2)
 
 /** @returns the exit status */
 export async function main(argv: readonly string[], terminal: Terminal = processTerminal()): Promise<number> {
@@ -55,7 +55,7 @@ export async function main(argv: readonly string[], terminal: Terminal = process
     await program.parseAsync(argv, { from: 'user' })
     return status
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageStatus
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageStatus(argv)
     return tellFailure(error, terminal, portOwner)
   }
 }

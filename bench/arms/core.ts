@@ -90,7 +90,7 @@ async function pluginUse(
 ): Promise<PluginUse> {
   const resolver = installResolver()
   try {
-    const { registry, loaded, module } = await find(specifier, directory)
+    const { registry, loaded, module } = await findPlugin(specifier, directory)
     const { kind, name } = loaded.definition
     const problems = registry
       .catalog()
@@ -105,13 +105,14 @@ async function pluginUse(
   }
 }
 
-interface Found {
+export interface FoundPlugin {
   readonly registry: PluginRegistry
   readonly loaded: LoadedPlugin
   readonly module: string | undefined
 }
 
-async function find(specifier: string, directory: string): Promise<Found> {
+/** The plugin with the built-ins around it. `installResolver` must have run. @throws MR_USAGE, MR_PLUGIN_* */
+export async function findPlugin(specifier: string, directory: string): Promise<FoundPlugin> {
   const known = builtins.filter(({ name }) => name === specifier)
   if (known.length > 0) {
     const registry = await loadPlugins([], builtins)

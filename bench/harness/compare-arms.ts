@@ -13,6 +13,8 @@ export interface CompareArmsOptions {
   readonly random: () => number
   /** For every metric; by metric when it is left out. */
   readonly baseline: string | undefined
+  /** undefined, or left out: the metric's own. */
+  threshold?(scenario: string, metric: string): number | undefined
 }
 
 export function compareArms(
@@ -28,10 +30,11 @@ export function compareArms(
       for (const arm of arms) {
         const baseline = withPlugin(arm, options) ? 'core' : usual
         if (baseline === undefined || arm === baseline || (arm === addedTo && baseline !== addedTo)) continue
+        const threshold = options.threshold?.(scenario, metric.name) ?? metric.threshold
         const compared = compareBlocks(
           valuesByRound(blocks, scenario, arm, metric.name),
           valuesByRound(blocks, scenario, baseline, metric.name),
-          { confidence, random, threshold: metric.threshold, lowerIsBetter: metric.lowerIsBetter },
+          { confidence, random, threshold, lowerIsBetter: metric.lowerIsBetter },
         )
         if (compared) comparisons.push({ ...compared, scenario, metric: metric.name, arm, baseline })
       }

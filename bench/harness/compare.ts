@@ -5,6 +5,7 @@ import { isAbsolute, join } from 'node:path'
 import { repository } from '../arms/millrace.ts'
 import { revisionArm } from '../arms/revision.ts'
 import type { ArmComparison, BenchResults } from '../report/bench-results.ts'
+import type { UsedCalibration } from '../report/calibration-file.ts'
 import { fewestBlocks } from '../stats/bootstrap.ts'
 import { compareSuite, type Suite } from '../suites.ts'
 import { type Checkout, checkOut, removeCheckouts } from './revisions.ts'
@@ -18,6 +19,8 @@ export interface CompareRevisions {
   readonly seed: number
   readonly confidence: number
   readonly suite?: Suite
+  /** Of this machine; the starting thresholds when left out. */
+  readonly calibration?: UsedCalibration
   readonly signal: AbortSignal
   say(text: string): void
 }
@@ -43,9 +46,13 @@ export async function compareRevisions(options: CompareRevisions): Promise<Compa
     const head = checkOut(repository, options.head, parent)
     checkouts.push(head)
     const arms = [armOf('base', base, options.config), armOf('head', head, options.config)]
-    const { suite = compareSuite, seed, confidence, signal } = options
-    const run = (add: number): Promise<BenchResults> =>
-      runSuite({ suite, arms, baseline: 'base', seed: seed + add, confidence, signal, say: options.say })
+    const { suite = compareSuite, seed, confidence, signal, calibration, say } = options
+    const threshold = calibration?.threshold
+    const run = async (add: number): Promise<BenchResults> => {
+      const parts = { suite, arms, baseline: 'base', seed: seed + add, confidence, threshold, signal, say }
+      const results = await runSuite(parts)
+      return calibration ? { ...results, notes: [...results.notes, calibration.note] } : results
+    }
     const results = await run(0)
     if (worseOnes(results).length === 0)
       return { results, rerun: undefined, judgement: unmeasured(results) ? 'too noisy' : 'fine', worse: [] }

@@ -11,7 +11,7 @@ import { Processes } from '../arms/processes.ts'
 import { type ClosedLoop, closedLoop } from '../load/closed-loop.ts'
 import type { ArmInfo, BenchResults, Block } from '../report/bench-results.ts'
 import { resultsSchema } from '../report/bench-results.ts'
-import { Progress } from '../report/progress.ts'
+import { type Advance, Progress } from '../report/progress.ts'
 import { blockOrder } from '../stats/blocks.ts'
 import { describeMachine } from '../stats/machine.ts'
 import { seededRandom } from '../stats/random.ts'
@@ -38,6 +38,10 @@ export interface RunOptions {
   readonly millraceCommand?: readonly string[]
   /** Of the closed loops, `wrk` or `autocannon`; wrk where it is installed, when it is left out. */
   readonly load?: string
+  /** Of a machine that was calibrated; undefined, or left out: the starting one of the metric. */
+  threshold?(scenario: string, metric: string): number | undefined
+  /** Told of the blocks in place of the terminal. @param plannedSeconds of the whole run */
+  progress?(plannedSeconds: number): Advance
   readonly signal: AbortSignal
   say(text: string): void
 }
@@ -105,7 +109,8 @@ class SuiteRun {
     const names = arms.filter((arm) => arm.missing === undefined).map((arm) => arm.name)
     checkGate(suite, arms)
     const planned = suite.scenarios.map((scenario) => ({ scenario, names: this.#able(scenario, names) }))
-    const progress = new Progress(time.plannedSeconds(suite, planned))
+    const total = time.plannedSeconds(suite, planned)
+    const progress = this.#options.progress?.(total) ?? new Progress(total)
     for (const one of planned) await this.#measureScenario(one.scenario, one.names, progress)
     const judging = { confidence, random: this.#random }
     return {
@@ -115,6 +120,7 @@ class SuiteRun {
       blocks: this.#blocks,
       comparisons: compareArms(this.#scenarios, this.#blocks, {
         ...{ arms: names, ...judging, baseline: this.#options.baseline },
+        threshold: this.#options.threshold,
       }),
       knees: this.#rates.knees,
       gate: suite.gate && judgeSuite(suite.gate, this.#blocks, judging),
@@ -149,7 +155,7 @@ class SuiteRun {
   async #measureScenario(
     planned: PlannedScenario,
     names: readonly string[],
-    progress: Progress,
+    progress: Advance,
   ): Promise<void> {
     if (names.length === 0) {
       this.#scenarios.push(planned)
@@ -185,7 +191,7 @@ class SuiteRun {
   async #warmUp(
     { load, path, connections, backendDelayMs }: PlannedScenario,
     backend: RunningBackend,
-    progress: Progress,
+    progress: Advance,
   ): Promise<void> {
     if (load === 'closed') return
     const isFirst = this.#driver === undefined

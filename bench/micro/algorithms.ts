@@ -1,6 +1,6 @@
 /** A pick of every built-in algorithm, over the number of backends, with what a pick brings with it: one more exchange in
  * flight there, and one less where the exchange before the last 64 went. */
-import type { PluginDefinition } from 'millrace'
+import type { Algorithm, PluginDefinition } from 'millrace'
 import { builtins } from '../../plugins/manifest.ts'
 import { seeded, threadContext } from '../../test/plugins/fake-context.ts'
 import { numbered } from '../../test/plugins/fake-view.ts'
@@ -10,20 +10,22 @@ import { PickInput, TableView } from './stand-ins.ts'
 
 type Definition = PluginDefinition<'algorithm'>
 
-const sizes = [2, 10, 100, 1000, 10_000]
+/** Numbers of backends that a pick is measured with. */
+export const sizes = [2, 10, 100, 1000, 10_000]
 const targetSize = 1000
 const targetNs = { plain: 150, table: 300 }
 /** Looks at every backend, as its doc comment says: no target for so many of them. */
 const linear = 'rendezvous'
 
-async function prepare(plugin: Definition, size: number): Promise<Running> {
-  const options = parsed(plugin, {})
+/** Backends of three weights, with the plugin's table where it builds one. */
+export function serviceOf(plugin: Pick<Definition, 'buildTable'>, size: number, options: unknown): TableView {
   const backends = numbered(size, (index) => 1 + (index % 3))
-  const algorithm = await plugin.create(threadContext(), options)
-  const view = new TableView(backends, backends, plugin.buildTable?.(backends, options))
-  algorithm.update(view)
+  return new TableView(backends, backends, plugin.buildTable?.(backends, options))
+}
+
+/** @param algorithm has been given the view */
+export function picking(algorithm: Algorithm, { own }: TableView): Running {
   const request = new PickInput(seeded(7))
-  const { own } = view
   const flights = new Int32Array(inputs)
   own[0] = inputs
   return {
@@ -37,6 +39,14 @@ async function prepare(plugin: Definition, size: number): Promise<Running> {
       return slot
     },
   }
+}
+
+async function prepare(plugin: Definition, size: number): Promise<Running> {
+  const options = parsed(plugin, {})
+  const algorithm = await plugin.create(threadContext(), options)
+  const view = serviceOf(plugin, size, options)
+  algorithm.update(view)
+  return picking(algorithm, view)
 }
 
 export const algorithms: readonly MicroCase[] = builtins

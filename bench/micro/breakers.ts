@@ -1,5 +1,5 @@
 /** A permit and its settlement with every built-in circuit breaker, for 64 backends in turn. */
-import type { BreakerGate, Outcome, PluginDefinition } from 'millrace'
+import type { BreakerGate, CircuitBreaker, Outcome, PluginDefinition } from 'millrace'
 import { builtins } from '../../plugins/manifest.ts'
 import { seeded, threadContext } from '../../test/plugins/fake-context.ts'
 import { numbered } from '../../test/plugins/fake-view.ts'
@@ -13,10 +13,8 @@ type Definition = PluginDefinition<'circuit-breaker'>
 const enough = 100
 const threads = 4
 
-async function gates(plugin: Definition): Promise<BreakerGate[]> {
-  const breaker = await plugin.create(threadContext({ clock: timerless, threads }), parsed(plugin, {}))
-  return numbered(inputs).map((backend) => breaker.for(backend, () => {}))
-}
+/** What is done with the gates of {@link inputs} backends. */
+export type GateWay = (gates: readonly BreakerGate[]) => Running
 
 function settling(all: readonly BreakerGate[], outcome: (index: number) => Outcome): Running {
   return {
@@ -30,33 +28,50 @@ function settling(all: readonly BreakerGate[], outcome: (index: number) => Outco
 }
 
 /** One failure in four of each backend, never two in a row, so that all stay closed; which is next looks random. */
-async function mixed(plugin: Definition): Promise<Running> {
+function mixed(all: readonly BreakerGate[]): Running {
   const random = seeded(11)
   const offsets = Uint8Array.from({ length: inputs }, () => Math.floor(random() * 4))
   const failed = (index: number): boolean => (((index >>> 6) + offsets[index & (inputs - 1)]) & 3) === 0
-  return settling(await gates(plugin), (index) => (failed(index) ? 'failure' : 'success'))
+  return settling(all, (index) => (failed(index) ? 'failure' : 'success'))
 }
 
-async function open(plugin: Definition): Promise<Running> {
-  const all = await gates(plugin)
-  for (const gate of all)
-    for (let failures = 0; failures < enough; failures++) gate.settle(gate.tryAcquire(), 'failure', 1)
+/** @throws when the breaker stays closed in spite of so many failures */
+function open(all: readonly BreakerGate[]): Running {
+  for (const gate of all) {
+    for (let failures = 0; failures < enough; failures++) {
+      const token = gate.tryAcquire()
+      if (token > 0) gate.settle(token, 'failure', 1)
+    }
+    const token = gate.tryAcquire()
+    if (token === 0) continue
+    gate.settle(token, 'cancelled', 1)
+    throw new Error(`it did not open after ${enough} failures`)
+  }
   return { run: (index) => all[index & (inputs - 1)].tryAcquire() }
 }
 
-const ways: readonly [name: string, prepare: (plugin: Definition) => Promise<Running>][] = [
-  ['success', async (plugin) => settling(await gates(plugin), () => 'success')],
+export const gateWays: readonly (readonly [name: string, way: GateWay])[] = [
+  ['success', (all) => settling(all, () => 'success')],
   ['one failure in four', mixed],
   ['open, refused', open],
 ]
 
+export function gatesOf(breaker: CircuitBreaker): BreakerGate[] {
+  return numbered(inputs).map((backend) => breaker.for(backend, () => {}))
+}
+
+async function prepare(plugin: Definition, way: GateWay): Promise<Running> {
+  const breaker = await plugin.create(threadContext({ clock: timerless, threads }), parsed(plugin, {}))
+  return way(gatesOf(breaker))
+}
+
 export const breakers: readonly MicroCase[] = builtins
   .filter((plugin) => plugin.kind === 'circuit-breaker')
   .flatMap((plugin) =>
-    ways.map(([name, prepare]) => ({
+    gateWays.map(([name, way]) => ({
       group: 'breakers' as const,
       subject: plugin.name,
       name,
-      prepare: () => prepare(plugin as unknown as Definition),
+      prepare: () => prepare(plugin as unknown as Definition, way),
     })),
   )

@@ -52,9 +52,15 @@ export class Exchanges {
   /** As when the head of the backend's answer has come. */
   response(index: number): Exchange {
     const { exchange } = this
-    const head = this.#responses[index & (this.#responses.length - 1)]
     exchange.reset()
     exchange.head = this.#requests[0].head
+    return this.answer(index)
+  }
+
+  /** The same, for the request that was begun last. */
+  answer(index: number): Exchange {
+    const { exchange } = this
+    const head = this.#responses[index & (this.#responses.length - 1)]
     exchange.responseHead = head
     exchange.status = head.status
     exchange.responseNominated = nominatedNames(head)

@@ -54,7 +54,7 @@ export function time(ns: number): string {
 /** Less than half an object a call is the collector's own noise. */
 const noiseBytes = 8
 
-function bytesText(bytes: number): string {
+export function bytesText(bytes: number): string {
   if (bytes < noiseBytes) return '0 B'
   if (bytes < 10_000) return `${Math.round(bytes)} B`
   return bytes < 1e6 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`

@@ -9,6 +9,8 @@ import { findArm } from '../arms/catalog.ts'
 import { defaultMillraceCommand } from '../arms/millrace.ts'
 import { Processes } from '../arms/processes.ts'
 import { type BlockPlan, type LoadHost, measureBlock } from '../harness/measure-block.ts'
+import { OpenLoopDriver } from '../harness/open-loop-driver.ts'
+import { driverWarmupSeconds } from '../harness/suite-seconds.ts'
 import { openConnections, settledResident } from '../load/idle.ts'
 import type { Block } from '../report/bench-results.ts'
 import { readProc } from '../stats/process-tree.ts'
@@ -56,6 +58,7 @@ export class Rig {
   readonly #signal: AbortSignal
   readonly #started = performance.now()
   #backend: Backend | undefined
+  #driver: Promise<OpenLoopDriver> | undefined
   #blocks = 0
 
   private constructor(random: () => number, signal: AbortSignal) {
@@ -64,7 +67,12 @@ export class Rig {
     this.#directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
     this.#processes = new Processes(this.#directory)
     const spin = availableParallelism() > 2
-    this.#host = { processes: this.#processes, cores: spin ? '2' : loadCore, spin }
+    const host = { processes: this.#processes, cores: spin ? '2' : loadCore, spin }
+    const driver = (): Promise<OpenLoopDriver> => {
+      this.#driver ??= OpenLoopDriver.start(host, { warmupSeconds: driverWarmupSeconds })
+      return this.#driver
+    }
+    this.#host = { ...host, driver }
   }
 
   /** Runs the work; nothing that was started is left behind, however it ends. */

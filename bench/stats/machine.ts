@@ -51,3 +51,21 @@ export function busySeconds(cores: readonly number[]): number {
   }
   return ticks / 100
 }
+
+/** What must be the same for a measure of noise to hold: patches of kernel and Node, and who else is at work, do not count. */
+export function machineDifferences(one: Machine, other: Machine): string[] {
+  const [a, b] = [fingerprint(one), fingerprint(other)]
+  return Object.keys(a)
+    .filter((key) => a[key] !== b[key])
+    .map((key) => `${key}: ${a[key]} there, ${b[key]} here`)
+}
+
+function fingerprint({ cpu, cores, memoryBytes, kernel, node }: Machine): Record<string, string> {
+  return {
+    processor: cpu,
+    cores: String(cores),
+    memory: `${Math.round(memoryBytes / 2 ** 30)} GiB`,
+    Linux: kernel.split('.').slice(0, 2).join('.'),
+    Node: node.split('.')[0],
+  }
+}

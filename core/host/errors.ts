@@ -30,6 +30,7 @@ export const errorTable = {
   // start and threads
   MR_USAGE: { text: 'The command line makes no sense' },
   MR_PACKAGE_MISSING: { text: 'A package that this command needs is not installed' },
+  MR_BENCH_FILE: { text: 'A file of measurements cannot be used' },
   MR_NODE_VERSION: { text: 'Node.js is too old' },
   MR_LISTEN: { text: 'A listener cannot be opened' },
   MR_TLS: { text: 'A certificate or its key cannot be used' },

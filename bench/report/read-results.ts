@@ -1,0 +1,108 @@
+/** results.json back from the disk: of this machine or out of an archive of CI. */
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { MillraceError } from '../../core/host/errors.ts'
+import { type BenchResults, resultsSchema } from './bench-results.ts'
+import { looseNumber, readDocument } from './read-document.ts'
+
+const fileName = 'results.json'
+
+const quantiles = z.looseObject({
+  count: z.number(),
+  mean: looseNumber,
+  p50: looseNumber,
+  p90: looseNumber,
+  p99: looseNumber,
+  p999: looseNumber,
+  max: looseNumber,
+})
+
+const estimate = z.looseObject({
+  median: looseNumber,
+  low: looseNumber,
+  high: looseNumber,
+  standardError: looseNumber,
+  count: z.number(),
+})
+
+export const machineSchema = z.looseObject({
+  cpu: z.string(),
+  cores: z.number(),
+  memoryBytes: z.number(),
+  kernel: z.string(),
+  node: z.string(),
+  nginx: z.string(),
+  haproxy: z.string(),
+  commit: z.string(),
+  loadAtStart: looseNumber,
+})
+
+const scenario = z.looseObject({
+  name: z.string(),
+  title: z.string(),
+  load: z.enum(['closed', 'open']),
+  connections: z.number(),
+  ratePerSecond: z.number().optional(),
+})
+
+const block = z.looseObject({
+  scenario: z.string(),
+  arm: z.string(),
+  round: z.number(),
+  startedAt: z.number(),
+  seconds: z.number(),
+  requests: z.number(),
+  failed: z.number(),
+  values: z.record(z.string(), looseNumber),
+  latency: quantiles.optional(),
+  service: quantiles.optional(),
+  lag: quantiles.optional(),
+  curve: z.array(z.tuple([looseNumber, looseNumber])),
+  faults: z.array(z.string()),
+})
+
+const comparison = z.looseObject({
+  scenario: z.string(),
+  metric: z.string(),
+  arm: z.string(),
+  baseline: z.string(),
+  base: looseNumber,
+  difference: estimate,
+  relative: estimate,
+  detectable: looseNumber,
+  threshold: z.number(),
+  outcome: z.enum(['worse', 'better', 'same', 'unclear']),
+})
+
+/** Keys that this version does not know stay: they do no harm, and go into the new results.json. */
+const schema = z.looseObject({
+  schema: z.literal(resultsSchema),
+  suite: z.string(),
+  startedAt: z.string(),
+  machine: machineSchema,
+  seed: z.number(),
+  confidence: z.number().gt(0).lt(1),
+  arms: z.array(z.looseObject({ name: z.string(), title: z.string(), missing: z.string().optional() })),
+  scenarios: z.array(scenario),
+  blocks: z.array(block),
+  comparisons: z.array(comparison),
+  notes: z.array(z.string()),
+})
+
+/**
+ * @param path of the file, or of the folder that holds it
+ * @throws MR_BENCH_FILE with what is wrong with it
+ */
+export function readResults(path: string): { readonly file: string; readonly results: BenchResults } {
+  const isFolder = existsSync(path) && statSync(path).isDirectory()
+  const file = isFolder ? join(path, fileName) : path
+  if (isFolder && !existsSync(file))
+    throw new MillraceError('MR_BENCH_FILE', `${path} holds no ${fileName}`, { path })
+  const results = readDocument(file, {
+    what: `${fileName} of \`millrace bench\``,
+    version: resultsSchema,
+    schema,
+  })
+  return { file, results: results as BenchResults }
+}

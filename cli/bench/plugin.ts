@@ -1,0 +1,31 @@
+/** `millrace bench plugin`: for whoever writes one. */
+import type { Command } from 'commander'
+import type { Host } from '../main.ts'
+import { attempt, type Common, common, loadBench, status, withCommon } from './common.ts'
+
+interface PluginOptions extends Common {
+  readonly options?: string
+  readonly config?: string
+  readonly quick?: boolean
+}
+
+export function addPlugin(verb: Command, host: Host): void {
+  withCommon(verb.command('plugin <plugin>'))
+    .description('what a plugin costs: file, package or name of a built-in; two minutes')
+    .option('--options <json>', 'its options, \'{"rate": 5}\'')
+    .option('--config <file>', 'a config that uses it: its options there')
+    .option('--quick', 'under a minute')
+    .action((plugin: string, options: PluginOptions) => attempt(host, () => run(host, plugin, options)))
+}
+
+async function run(host: Host, plugin: string, given: PluginOptions): Promise<number> {
+  const { benchPlugin } = await loadBench()
+  const { directory, out: say } = host.terminal
+  const { options, config, quick = false, out } = given
+  const judgement = await benchPlugin({
+    ...{ plugin, directory, options, config, quick, out },
+    ...common(given),
+    say: (text) => say(text),
+  })
+  return { fine: status.fine, 'too noisy': status['too noisy'], unusable: status.usage }[judgement]
+}
