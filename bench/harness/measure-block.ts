@@ -99,7 +99,7 @@ async function openBlock(
   }
   if (plan.warmupSeconds > ramp)
     await driver.run({ ...load, seconds: plan.warmupSeconds - ramp, warmupSeconds: 0 })
-  const readings = await beginCosts(running, plan.warmupSeconds + plan.seconds)
+  const readings = await beginCosts(running, ramp + plan.seconds)
   const open = await driver.run(load)
   const { values, costs } = await readings.end(open.sent)
   const { latency, service, lag, curve } = open

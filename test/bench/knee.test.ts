@@ -89,7 +89,7 @@ describe('a rate', () => {
     expect(() => resolveRate(0.5, [knee('direct', 1)])).toThrow(/of no proxy none/)
   })
 
-  test('that the load generator can give stays', async () => {
+  test('that the load generator can give twice stays', async () => {
     expect(await honestRate(5_000, async () => [])).toEqual({ ratePerSecond: 5_000, lowered: undefined })
   })
 
@@ -108,12 +108,12 @@ describe('a rate', () => {
     const asked: number[] = []
     const found = await honestRate(5_000, async (rate) => {
       asked.push(rate)
-      return rate > 3_300 ? [`late at ${rate}`] : []
+      return rate > 6_600 ? [`late at ${rate}`] : []
     })
-    expect([...new Set(asked)]).toEqual([5_000, 4_000, 3_200])
+    expect([...new Set(asked)]).toEqual([10_000, 8_000, 6_400])
     expect(found).toEqual({
       ratePerSecond: 3_200,
-      lowered: 'at 4000 requests/s to the backend alone late at 4000',
+      lowered: 'at 2 times 4000 requests/s to the backend alone late at 8000',
     })
   })
 
