@@ -41,14 +41,14 @@ function rateTable({ sized, aim }: SizingResults): Table {
     'proxy',
     'saturated, req/s',
     'CPU µs/req',
-    'core used',
+    'core busy',
     'req/s a core by CPU',
     `cores for ${number(noted)}/s`,
   ]
   const open = [
     'sustained, req/s',
     'limited by',
-    'core used',
+    'core busy at it',
     'p50 ms',
     'p99 ms',
     'service p99 ms',
