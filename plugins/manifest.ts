@@ -10,8 +10,18 @@ import roundRobin from './algorithm/round-robin.ts'
 import weightedRoundRobin from './algorithm/weighted-round-robin.ts'
 import consecutiveErrors from './circuit-breaker/consecutive-errors.ts'
 import errorRate from './circuit-breaker/error-rate.ts'
+import basicAuth from './filter/basic-auth.ts'
+import bodyLimit from './filter/body-limit.ts'
+import cacheControl from './filter/cache-control.ts'
+import canary from './filter/canary.ts'
+import compress from './filter/compress.ts'
 import headers from './filter/headers.ts'
+import ipAccess from './filter/ip-access.ts'
+import jwt from './filter/jwt.ts'
+import mirror from './filter/mirror.ts'
+import rateLimit from './filter/rate-limit.ts'
 import requestId from './filter/request-id.ts'
+import rewrite from './filter/rewrite.ts'
 import httpProbe from './health-source/http-probe.ts'
 import fixed from './health-source/static.ts'
 
@@ -26,8 +36,18 @@ export const builtins: readonly AnyPlugin[] = [
   weightedRoundRobin,
   consecutiveErrors,
   errorRate,
+  basicAuth,
+  bodyLimit,
+  cacheControl,
+  canary,
+  compress,
   headers,
+  ipAccess,
+  jwt,
+  mirror,
+  rateLimit,
   requestId,
+  rewrite,
   httpProbe,
   fixed,
 ]

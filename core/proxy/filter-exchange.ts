@@ -77,6 +77,10 @@ class RequestFacade implements RequestView {
     return this.#exchange.requestFields
   }
 
+  get bodyLength(): number {
+    return this.#exchange.requestLength
+  }
+
   transformBody(transform: BodyTransform): void {
     this.#exchange.transformRequest(transform)
   }
