@@ -2,6 +2,7 @@
 import type { AnyPlugin } from 'millrace'
 import leastConnections from './algorithm/least-connections.ts'
 import maglev from './algorithm/maglev.ts'
+import peakEwma from './algorithm/peak-ewma.ts'
 import powerOfTwoChoices from './algorithm/power-of-two-choices.ts'
 import random from './algorithm/random.ts'
 import ringHash from './algorithm/ring-hash.ts'
@@ -17,6 +18,7 @@ import fixed from './health-source/static.ts'
 export const builtins: readonly AnyPlugin[] = [
   leastConnections,
   maglev,
+  peakEwma,
   powerOfTwoChoices,
   random,
   ringHash,
