@@ -12,6 +12,7 @@ import consecutiveErrors from './circuit-breaker/consecutive-errors.ts'
 import errorRate from './circuit-breaker/error-rate.ts'
 import headers from './filter/headers.ts'
 import requestId from './filter/request-id.ts'
+import stickyCookie from './filter/sticky-cookie.ts'
 import httpProbe from './health-source/http-probe.ts'
 import fixed from './health-source/static.ts'
 
@@ -28,6 +29,7 @@ export const builtins: readonly AnyPlugin[] = [
   errorRate,
   headers,
   requestId,
+  stickyCookie,
   httpProbe,
   fixed,
 ]
