@@ -2,6 +2,7 @@
 import type { AnyPlugin } from 'millrace'
 import leastConnections from './algorithm/least-connections.ts'
 import maglev from './algorithm/maglev.ts'
+import peakEwma from './algorithm/peak-ewma.ts'
 import powerOfTwoChoices from './algorithm/power-of-two-choices.ts'
 import random from './algorithm/random.ts'
 import rendezvous from './algorithm/rendezvous.ts'
@@ -22,12 +23,14 @@ import mirror from './filter/mirror.ts'
 import rateLimit from './filter/rate-limit.ts'
 import requestId from './filter/request-id.ts'
 import rewrite from './filter/rewrite.ts'
+import stickyCookie from './filter/sticky-cookie.ts'
 import httpProbe from './health-source/http-probe.ts'
 import fixed from './health-source/static.ts'
 
 export const builtins: readonly AnyPlugin[] = [
   leastConnections,
   maglev,
+  peakEwma,
   powerOfTwoChoices,
   random,
   rendezvous,
@@ -48,6 +51,7 @@ export const builtins: readonly AnyPlugin[] = [
   rateLimit,
   requestId,
   rewrite,
+  stickyCookie,
   httpProbe,
   fixed,
 ]

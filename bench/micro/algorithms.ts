@@ -24,7 +24,9 @@ export function serviceOf(plugin: Pick<Definition, 'buildTable'>, size: number, 
 }
 
 /** @param algorithm has been given the view */
-export function picking(algorithm: Algorithm, { own }: TableView): Running {
+export function picking(algorithm: Algorithm, { all, own }: TableView): Running {
+  // Each has answered once: who goes by latency knows something.
+  for (const backend of all) algorithm.settled?.(backend, 'success', 1 + (backend.slot % 7))
   const request = new PickInput(seeded(7))
   const flights = new Int32Array(inputs)
   own[0] = inputs

@@ -36,6 +36,11 @@ export function runChecks(document: ConfigDocument, catalog: PluginCatalog | und
     checkService(document, catalog, asMap(service), ['services', name])
     checkFilters(asMap(service).filters, ['services', name, 'filters'])
   }
+  checkZone(
+    document,
+    root,
+    services.map(([, service]) => asMap(service)),
+  )
   const routeLists: [list: readonly unknown[], path: ConfigPath][] = [[asList(root.routes), ['routes']]]
   for (const [name, listener] of listeners)
     routeLists.push([asList(asMap(listener).routes), ['listeners', name, 'routes']])
@@ -56,6 +61,25 @@ function checkAdmin(document: ConfigDocument, root: Raw): void {
   const message = 'other machines reach the admin listener here: it asks nobody who they are'
   const suggestion = 'bind 127.0.0.1, or see that only those who may can reach it'
   document.warn({ code: 'MR_CONFIG_INVALID', message, path, suggestion })
+}
+
+/** A zone that no backend has is a slip in one place or the other: nothing would ever be preferred. */
+function checkZone(document: ConfigDocument, root: Raw, services: readonly Raw[]): void {
+  const { zone } = asMap(root.node)
+  const backends = services.flatMap((service) => asList(service.backends))
+  const zones = new Set(
+    backends.map((backend) => asMap(backend).zone).filter((one) => typeof one === 'string' && one !== ''),
+  ) as Set<string>
+  if (typeof zone !== 'string' || zone === '' || zones.size === 0 || zones.has(zone)) return
+  const path = ['node', 'zone']
+  const near = closest(zone, [...zones])
+  const all = `zones are ${[...zones].slice(0, 20).join(', ')}`
+  document.warn({
+    code: 'MR_CONFIG_REFERENCE',
+    message: `no backend is in the zone ${document.show(path, zone)}: none is preferred`,
+    path,
+    suggestion: near === undefined ? all : `did you mean ${JSON.stringify(near)}?`,
+  })
 }
 
 function checkAddresses(document: ConfigDocument, root: Raw): void {

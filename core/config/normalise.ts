@@ -36,6 +36,7 @@ export function normaliseBootstrap(file: FileConfig, around: Surroundings): Boot
       threads: node.threads ?? around.threads,
       data: resolve(around.directory, node.data),
       advertise: node.advertise,
+      zone: node.zone,
     },
     admin: admin ? { host: admin.address.host, port: admin.address.port } : undefined,
     probing: file.probing,
@@ -156,6 +157,9 @@ function normaliseService(name: string, service: ServiceFile, pems: PemFiles): S
     },
     upgrades: [...new Set(service.upgrades)],
     panicThreshold: service.panicThreshold,
+    loadBound: typeof service.loadBound === 'number' ? service.loadBound : 0,
+    slowStart: normaliseSlowStart(service.slowStart),
+    zonePreference: service.zonePreference,
     key,
     host: service.host,
     tls: {
@@ -168,9 +172,15 @@ function normaliseService(name: string, service: ServiceFile, pems: PemFiles): S
   }
 }
 
+function normaliseSlowStart(slowStart: ServiceFile['slowStart']): ServiceConfig['slowStart'] {
+  if (typeof slowStart === 'number') return { windowMs: slowStart, aggression: 1, minimum: 0.1 }
+  return { windowMs: slowStart.window, aggression: slowStart.aggression, minimum: slowStart.minimum }
+}
+
 function normaliseBackend(backend: ServiceFile['backends'][number]): BackendConfig {
-  if (!('weight' in backend)) return { ...backend, weight: 1, zone: '', tags: [] }
-  return { ...backend.url, weight: backend.weight, zone: backend.zone, tags: backend.tags }
+  if (!('weight' in backend)) return { ...backend, weight: 1, zone: '', tags: [], priority: 0 }
+  const { url, weight, zone, tags, priority } = backend
+  return { ...url, weight, zone, tags, priority }
 }
 
 function pluginUse(kind: Parameters<typeof optionsOf>[0], use: unknown, path: ConfigPath): PluginUse {

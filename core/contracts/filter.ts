@@ -123,6 +123,8 @@ export interface FilterExchange {
   /** Names in the config; `route` is its index key as `millrace explain` prints it. */
   readonly route: string
   readonly service: string
+  /** All backends of the service, in config order; the same array until the config changes. */
+  readonly backends: readonly Backend[]
   /** The backend of the current or last try. */
   readonly backend: Backend | undefined
   /** Tries so far. */
@@ -137,7 +139,10 @@ export interface FilterExchange {
   readonly signal: AbortSignal
   /** Answers now: no backend is asked, later filters are not entered. In `onRequest` only. */
   respond(response: OwnResponse): void
-  /** Asks for this backend (object, or its URL) first; ignored when it is not available or excluded. In `onRequest` only. */
+  /**
+   * Asks for this backend (object, or its URL) first. Ignored when it is down, drained, refused by its breaker or at its
+   * connection limit; load bound, slow start, zones and tiers do not keep from it. In `onRequest` only.
+   */
   prefer(backend: Backend | string): void
   /** Sends the exchange to another service; its own filters run after the current chain's. In `onRequest` only.
    * @throws MR_SERVICE_UNKNOWN */

@@ -24,6 +24,7 @@ export interface BackendState {
   readonly weight: number
   readonly zone: string
   readonly tags: readonly string[]
+  readonly priority: number
   readonly health: 'unknown' | 'up' | 'down'
   /** Why the last probe failed, where one did. */
   readonly reason?: string
@@ -85,13 +86,14 @@ function serviceState(sources: StateSources, { config, placement }: PlacedServic
     upstreamMs: quantiles(reader.latency(index, serviceLayout.upstream)),
     overheadMs: quantiles(reader.latency(index, serviceLayout.overhead)),
     backends: config.backends.map((backend, i) => {
-      const { url, weight, zone, tags } = backend
+      const { url, weight, zone, tags, priority } = backend
       const reason = sources.healthReason?.(`${config.name}/${url}`)
       return {
         url,
         weight,
         zone,
         tags,
+        priority,
         ...(reason ? { reason } : {}),
         ...slotState(sources, placement.slots[i]),
       }
@@ -102,7 +104,7 @@ function serviceState(sources: StateSources, { config, placement }: PlacedServic
 function slotState(
   { reader, table }: StateSources,
   slot: number,
-): Omit<BackendState, 'url' | 'weight' | 'zone' | 'tags'> {
+): Omit<BackendState, 'url' | 'weight' | 'zone' | 'tags' | 'priority'> {
   return {
     health: healthNames[table.health[slot] as keyof typeof healthNames] ?? 'unknown',
     drained: table.drained[slot] !== 0,

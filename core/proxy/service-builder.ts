@@ -65,6 +65,9 @@ export class ServiceBuilder {
       placed,
       table: this.#deps.table,
       thread: this.#deps.thread,
+      zone: this.#deps.zone ?? '',
+      now: this.#plane.now,
+      random: this.#plane.random,
       backends,
       filters,
       queue,
@@ -143,7 +146,7 @@ export class ServiceBuilder {
     if (former && former !== service) {
       former.successor = service
     }
-    service.refresh()
+    service.refresh(former === undefined)
   }
 
   #attachBreaker(service: ServiceRuntime, backend: HttpBackend): void {

@@ -255,7 +255,7 @@ export class LbServer {
 
   #supervision(threads: number): SupervisorDeps {
     const { table, metrics, arena } = this.#state
-    const { builtinsUrl, dataPlaneUrl } = this.#options
+    const { builtinsUrl, dataPlaneUrl, config } = this.#options
     const ticketKeys = randomBytes(48)
     return {
       clock: this.#clock,
@@ -264,6 +264,7 @@ export class LbServer {
       data: (thread) => ({
         thread,
         threads,
+        zone: config.bootstrap.node.zone,
         table: table.buffers,
         metrics,
         arena: arena.buffers,

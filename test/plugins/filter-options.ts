@@ -27,5 +27,6 @@ export const filterOptions: Readonly<Record<string, Readonly<Record<string, unkn
   mirror: { to: 'other', share: '1%' },
   'rate-limit': { rate: '100000/s', burst: 1_000_000 },
   'request-id': { response: true },
+  'sticky-cookie': { secrets: 'a secret of some length' },
   rewrite: { replacePrefix: { from: '/', to: '/v2' } },
 }
