@@ -7,8 +7,10 @@ import random from './algorithm/random.ts'
 import ringHash from './algorithm/ring-hash.ts'
 import roundRobin from './algorithm/round-robin.ts'
 import weightedRoundRobin from './algorithm/weighted-round-robin.ts'
+import adaptiveConcurrency from './circuit-breaker/adaptive-concurrency.ts'
 import consecutiveErrors from './circuit-breaker/consecutive-errors.ts'
 import errorRate from './circuit-breaker/error-rate.ts'
+import latency from './circuit-breaker/latency.ts'
 import headers from './filter/headers.ts'
 import requestId from './filter/request-id.ts'
 import httpProbe from './health-source/http-probe.ts'
@@ -22,8 +24,10 @@ export const builtins: readonly AnyPlugin[] = [
   ringHash,
   roundRobin,
   weightedRoundRobin,
+  adaptiveConcurrency,
   consecutiveErrors,
   errorRate,
+  latency,
   headers,
   requestId,
   httpProbe,

@@ -4,7 +4,7 @@
 import type { ServiceConfig } from '../config/snapshot.ts'
 import type { Algorithm, Backend, BackendView, PickRequest } from '../contracts/algorithm.ts'
 import type { CircuitBreaker, Outcome } from '../contracts/circuit-breaker.ts'
-import { health, type SharedTable, sumColumn } from '../threads/table.ts'
+import { forced, health, type SharedTable, sumColumn } from '../threads/table.ts'
 import type { BackendState } from '../upstream/backend.ts'
 import type { Exchange } from './exchange.ts'
 import type { FilterStep } from './filter-chain.ts'
@@ -143,8 +143,14 @@ export class ServiceRuntime {
   /** Makes the view anew from the shared table and shows it to the algorithm. */
   refresh(): void {
     this.#seenEpoch = this.table.epoch[this.index]
-    const usable = this.backends.filter((b) => b.weight > 0 && this.table.drained[b.slot] === 0)
-    const healthy = usable.filter((b) => this.table.health[b.slot] !== health.down)
+    const { table } = this
+    for (const backend of this.backends)
+      backend.gate = table.forced[backend.slot] === forced.closed ? undefined : backend.breaker
+    // Forced open counts in panic too: an operator knows why.
+    const usable = this.backends.filter(
+      (b) => b.weight > 0 && table.drained[b.slot] === 0 && table.forced[b.slot] !== forced.open,
+    )
+    const healthy = usable.filter((b) => table.health[b.slot] !== health.down)
     const panic =
       healthy.length < usable.length && healthy.length < usable.length * this.config.panicThreshold
     this.#view = new ServiceView(this, panic ? usable : healthy, panic)
