@@ -9,8 +9,10 @@ import rendezvous from './algorithm/rendezvous.ts'
 import ringHash from './algorithm/ring-hash.ts'
 import roundRobin from './algorithm/round-robin.ts'
 import weightedRoundRobin from './algorithm/weighted-round-robin.ts'
+import adaptiveConcurrency from './circuit-breaker/adaptive-concurrency.ts'
 import consecutiveErrors from './circuit-breaker/consecutive-errors.ts'
 import errorRate from './circuit-breaker/error-rate.ts'
+import latency from './circuit-breaker/latency.ts'
 import basicAuth from './filter/basic-auth.ts'
 import bodyLimit from './filter/body-limit.ts'
 import cacheControl from './filter/cache-control.ts'
@@ -37,8 +39,10 @@ export const builtins: readonly AnyPlugin[] = [
   ringHash,
   roundRobin,
   weightedRoundRobin,
+  adaptiveConcurrency,
   consecutiveErrors,
   errorRate,
+  latency,
   basicAuth,
   bodyLimit,
   cacheControl,

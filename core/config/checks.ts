@@ -34,6 +34,7 @@ export function runChecks(document: ConfigDocument, catalog: PluginCatalog | und
   checkFilters(root.filters, ['filters'])
   for (const [name, service] of services) {
     checkService(document, catalog, asMap(service), ['services', name])
+    checkFallback(document, asMap(service), name, names)
     checkFilters(asMap(service).filters, ['services', name, 'filters'])
   }
   checkZone(
@@ -128,6 +129,15 @@ function checkService(
   checkUse(document, catalog, 'algorithm', service.algorithm, [...path, 'algorithm'])
   checkUse(document, catalog, 'circuit-breaker', service.breaker, [...path, 'breaker'])
   checkUse(document, catalog, 'health-source', service.health, [...path, 'health'])
+}
+
+function checkFallback(document: ConfigDocument, service: Raw, name: string, names: readonly string[]): void {
+  const other = asMap(asMap(service.breaker).fallback).service
+  const path = ['services', name, 'breaker', 'fallback', 'service']
+  if (other === name) {
+    const message = 'a service cannot be its own fallback'
+    document.report({ code: 'MR_CONFIG_REFERENCE', message, path })
+  } else if (typeof other === 'string') checkServiceNames(document, other, path, names)
 }
 
 function checkFilterList(

@@ -7,6 +7,7 @@ import type { FileConfig, RouteFile, ServiceFile } from './schema.ts'
 import type {
   BackendConfig,
   Bootstrap,
+  BreakerUse,
   CertificateConfig,
   FilterUse,
   ListenerConfig,
@@ -16,7 +17,7 @@ import type {
   ServiceConfig,
   Snapshot,
 } from './snapshot.ts'
-import { isOff, optionsOf, readFilter, readHealth, useName } from './uses.ts'
+import { isOff, optionsOf, readBreaker, readFilter, readHealth, useName } from './uses.ts'
 
 export interface Surroundings {
   /** Folder of the config file, absolute. */
@@ -137,9 +138,7 @@ function normaliseService(name: string, service: ServiceFile, pems: PemFiles): S
     algorithm: pluginUse('algorithm', service.algorithm, [...path, 'algorithm']),
     backends: service.backends.map(normaliseBackend),
     health: normaliseHealth(service.health, [...path, 'health']),
-    breaker: isOff(service.breaker)
-      ? undefined
-      : { ...pluginUse('circuit-breaker', service.breaker, [...path, 'breaker']), fallback: undefined },
+    breaker: normaliseBreaker(service.breaker, [...path, 'breaker']),
     filters: normaliseFilters(service.filters, [...path, 'filters']),
     timeouts: {
       connectMs: timeouts.connect,
@@ -185,6 +184,18 @@ function normaliseBackend(backend: ServiceFile['backends'][number]): BackendConf
 
 function pluginUse(kind: Parameters<typeof optionsOf>[0], use: unknown, path: ConfigPath): PluginUse {
   return { use: useName(use) ?? '', options: optionsOf(kind, use), path: renderPath(path) }
+}
+
+function normaliseBreaker(use: ServiceFile['breaker'], path: ConfigPath): BreakerUse | undefined {
+  if (isOff(use)) return undefined
+  const { fallback } = readBreaker(use as Parameters<typeof readBreaker>[0])
+  return {
+    ...pluginUse('circuit-breaker', use, path),
+    fallback:
+      fallback === undefined || 'service' in fallback
+        ? fallback
+        : { ...fallback, headers: Object.entries(fallback.headers) },
+  }
 }
 
 function normaliseHealth(health: ServiceFile['health'], path: ConfigPath): ServiceConfig['health'] {

@@ -27,9 +27,18 @@ export interface HealthUse extends PluginUse {
   readonly initial: 'up' | 'down'
 }
 
+/** Another service, or an answer. */
+export type BreakerFallback =
+  | { readonly service: string }
+  | {
+      readonly status: number
+      readonly headers: readonly (readonly [name: string, value: string])[]
+      readonly body: string
+    }
+
 export interface BreakerUse extends PluginUse {
-  /** Slot key, for a later version (a static response or another service); must be absent now. */
-  readonly fallback: undefined
+  /** Slot key: what is given while no backend may be tried. */
+  readonly fallback: BreakerFallback | undefined
 }
 
 export interface BackendConfig {

@@ -1,7 +1,7 @@
 /** The live state of services and backends, for people and tools: what `/v1/services` answers. */
 import type { BreakerState } from '../contracts/circuit-breaker.ts'
 import type { PlacedService } from '../proxy/thread-snapshot.ts'
-import { health, type SharedTable, sumColumn } from '../threads/table.ts'
+import { type forced, health, type SharedTable, sumColumn } from '../threads/table.ts'
 import type { LatencySummary } from './latency-histogram.ts'
 import type { MetricsReader } from './metrics-reader.ts'
 import {
@@ -30,6 +30,8 @@ export interface BackendState {
   readonly reason?: string
   readonly drained: boolean
   readonly breaker: BreakerState
+  /** What an operator has decided: `auto` leaves it to the breaker. */
+  readonly forced: keyof typeof forced
   readonly inFlight: number
   readonly connections: {
     readonly open: number
@@ -65,6 +67,7 @@ export interface StateSources {
 }
 
 export const breakerStates = ['closed', 'open', 'half-open'] as const satisfies readonly BreakerState[]
+const forcedNames = ['auto', 'open', 'closed'] as const satisfies readonly (keyof typeof forced)[]
 const healthNames = { [health.unknown]: 'unknown', [health.up]: 'up', [health.down]: 'down' } as const
 
 export function serviceStates(sources: StateSources): ServiceState[] {
@@ -109,6 +112,7 @@ function slotState(
     health: healthNames[table.health[slot] as keyof typeof healthNames] ?? 'unknown',
     drained: table.drained[slot] !== 0,
     breaker: breakerStates[table.breaker[slot]] ?? 'closed',
+    forced: forcedNames[table.forced[slot]] ?? 'auto',
     inFlight: sumColumn(table.inFlight, slot),
     connections: {
       open: sumColumn(table.open, slot),

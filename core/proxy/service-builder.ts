@@ -152,7 +152,7 @@ export class ServiceBuilder {
   #attachBreaker(service: ServiceRuntime, backend: HttpBackend): void {
     const { table } = this.#deps
     if (service.breaker === undefined) {
-      backend.gate = undefined
+      backend.breaker = undefined
       table.breaker[backend.slot] = 0
       return
     }
@@ -160,11 +160,11 @@ export class ServiceBuilder {
       const gate = service.breaker.for(backend, () => {
         table.breaker[backend.slot] = states[gate.state]
       })
-      backend.gate = gate
+      backend.breaker = gate
       table.breaker[backend.slot] = states[gate.state]
     } catch (error) {
       // Half a commit would be worse than a backend without its breaker.
-      backend.gate = undefined
+      backend.breaker = undefined
       service.onFault(backend, 'for', error)
     }
   }

@@ -4,7 +4,7 @@
 import type { ServiceConfig } from '../config/snapshot.ts'
 import type { Algorithm, Backend } from '../contracts/algorithm.ts'
 import type { CircuitBreaker, Outcome } from '../contracts/circuit-breaker.ts'
-import type { SharedTable } from '../threads/table.ts'
+import { forced, type SharedTable } from '../threads/table.ts'
 import type { BackendState } from '../upstream/backend.ts'
 import type { Exchange } from './exchange.ts'
 import type { FilterStep } from './filter-chain.ts'
@@ -88,6 +88,9 @@ export class ServiceRuntime {
    */
   refresh(isFirst = false): void {
     this.#seenEpoch = this.table.epoch[this.index]
+    const { table } = this
+    for (const backend of this.backends)
+      backend.gate = table.forced[backend.slot] === forced.closed ? undefined : backend.breaker
     this.#view = makeView(this, this.#now(), isFirst)
     try {
       this.algorithm.update(this.#view)

@@ -1,6 +1,6 @@
 /** What the algorithm of a service may choose from, made anew when availability, config or a ramp has changed. */
 import type { Backend, BackendView } from '../contracts/algorithm.ts'
-import { health, sumColumn } from '../threads/table.ts'
+import { forced, health, sumColumn } from '../threads/table.ts'
 import type { HttpBackend, ServiceRuntime } from './service-runtime.ts'
 import { type Candidate, keepChances, rampAt, rampStepMs, type Shares, sharesOf } from './shares.ts'
 
@@ -85,7 +85,9 @@ export function makeView(service: ServiceRuntime, nowMs: number, isFirst: boolea
   const candidates: Candidate[] = []
   let ramps = false
   for (const backend of service.backends) {
-    const isUsable = backend.weight > 0 && table.drained[backend.slot] === 0
+    // Held open by an operator: in panic too, for he knows why.
+    const isUsable =
+      backend.weight > 0 && table.drained[backend.slot] === 0 && table.forced[backend.slot] !== forced.open
     const healthy = isUsable && table.health[backend.slot] !== health.down
     if (!healthy) backend.servesSinceMs = Number.NaN
     else if (Number.isNaN(backend.servesSinceMs))

@@ -17,6 +17,9 @@ export class BackendState<C extends PoolConnection> implements Backend {
   config: BackendConfig
   readonly addresses: AddressBook
   pool!: Pool<C>
+  /** Its breaker, where the service has one. */
+  breaker: BreakerGate | undefined = undefined
+  /** The breaker that is asked; none while an operator holds it closed. */
   gate: BreakerGate | undefined = undefined
   /** The newest view that this backend is available in. */
   availableIn: object | undefined = undefined
