@@ -99,8 +99,7 @@ export class LbServer {
       enabled: options.config.bootstrap.probing === 'self',
     })
     this.#overrides = new Overrides({
-      ...{ clock, log, table },
-      directory: options.config.bootstrap.node.data,
+      ...{ clock, log, table, directory: options.config.bootstrap.node.data },
       services: () => this.#applier.served?.services.values() ?? [],
     })
     this.#supervisor = new Supervisor(this.#supervision(threads), threads)
