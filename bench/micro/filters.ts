@@ -27,6 +27,7 @@ const measured: Readonly<Record<string, readonly Hook[]>> = {
   'rate-limit': ['onRequest'],
   'request-id': ['onRequest', 'onResponse'],
   rewrite: ['onRequest'],
+  'sticky-cookie': ['onRequest', 'onResponse'],
 }
 
 /** A line that a client adds for the filter. */

@@ -92,7 +92,10 @@ export class ServiceBench {
   /** Its breaker refuses. */
   refuse(...indices: number[]): void {
     const gate: BreakerGate = { state: 'open', tryAcquire: () => 0, settle(_: number, __: Outcome) {} }
-    for (const index of indices) this.backends[index].gate = gate
+    for (const index of indices) {
+      this.backends[index].breaker = gate
+      this.backends[index].gate = gate
+    }
   }
 
   /** Its pool has no place. */
