@@ -133,7 +133,7 @@ test('a breaker that never opens is measured where it can be', async () => {
     'tryAcquire, settle: success',
     'tryAcquire, settle: one failure in four',
   ])
-  expect(found.failed[0].message).toBe('it did not open after 100 failures')
+  expect(found.failed[0].message).toBe('it refuses nothing after 100 failures, with 2000 in flight')
 })
 
 test('a built-in is named by its name, and a kind without hot hooks is told', async () => {
