@@ -121,6 +121,7 @@ export function healthHost(shape: {
     ...base(shape.clock, shape.seed ?? 1),
     intervalMs: shape.intervalMs ?? 1000,
     timeoutMs: shape.timeoutMs ?? 500,
+    store: undefined,
     defer: (release) => releases.push(release),
     report: (id, result) => reports.push({ id, ...result, authoritative: false }),
     set: (id, result) => reports.push({ id, ...result, authoritative: true }),
