@@ -1,0 +1,3 @@
+import { conforms } from './run.ts'
+
+conforms('filter', 'request-id', { options: { response: true } })
