@@ -46,6 +46,7 @@ export class SampleResponse implements ResponseView {
 export class SampleExchange implements FilterExchange {
   readonly id: string
   readonly request: RequestView
+  readonly backends: readonly Backend[]
   readonly route = 'conformance'
   service = 'test'
   response: ResponseView | undefined = undefined
@@ -59,7 +60,9 @@ export class SampleExchange implements FilterExchange {
   inRequest = false
   readonly abort = new AbortController()
 
-  constructor(id: string, sample: SampleRequest) {
+  /** @param backends of the service; the same array for all its exchanges */
+  constructor(id: string, sample: SampleRequest, backends: readonly Backend[]) {
+    this.backends = backends
     this.id = id
     this.request = this.#view(sample)
   }
@@ -125,6 +128,7 @@ export class SampleExchange implements FilterExchange {
       minorVersion: 1,
       clientAddress: sample.clientAddress ?? '192.0.2.7',
       headers: fieldsOf(sample.headers ?? { accept: '*/*' }),
+      bodyLength: body.length,
       transformBody: () => only('transformBody'),
       async readBody(limit) {
         only('readBody')

@@ -1,8 +1,4 @@
+import { filterOptions } from '../filter-options.ts'
 import { conforms } from './run.ts'
 
-conforms('filter', 'headers', {
-  options: {
-    request: { set: { 'x-a': '1' }, remove: ['cookie'] },
-    response: { append: { 'x-b': ['2', '3'] } },
-  },
-})
+conforms('filter', 'headers', { options: filterOptions.headers })

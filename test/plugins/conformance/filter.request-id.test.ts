@@ -1,3 +1,4 @@
+import { filterOptions } from '../filter-options.ts'
 import { conforms } from './run.ts'
 
-conforms('filter', 'request-id', { options: { response: true } })
+conforms('filter', 'request-id', { options: filterOptions['request-id'] })
