@@ -18,6 +18,10 @@ const heavy = [
 const alias = [
   // What the plugin host's hook does at run time: `millrace` is the running core, and so are its sub-paths.
   { find: /^millrace$/, replacement: fileURLToPath(new URL('./core/contracts/index.ts', import.meta.url)) },
+  {
+    find: /^millrace\/conformance$/,
+    replacement: fileURLToPath(new URL('./test/conformance/index.ts', import.meta.url)),
+  },
 ]
 
 export default defineConfig({

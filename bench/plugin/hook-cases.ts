@@ -49,7 +49,7 @@ export async function hookCases(
       return breakerCases(make as () => Promise<CircuitBreaker>)
     case 'filter':
       return filterCases((await make()) as Filter, make as () => Promise<Filter>)
-    case 'health-source':
+    default:
       return []
   }
 }

@@ -98,11 +98,11 @@ async function optionsIn(path: string, target: LoadedPlugin): Promise<Readonly<R
 function usesIn({ filters, routes, services }: Snapshot, kind: PluginKind): readonly PluginUse[] {
   const all = Object.values(services)
   const present = (uses: readonly (PluginUse | undefined)[]): PluginUse[] => uses.filter((use) => !!use)
-  const byKind: Readonly<Record<PluginKind, readonly PluginUse[]>> = {
+  const byKind: Readonly<Partial<Record<PluginKind, readonly PluginUse[]>>> = {
     algorithm: all.map(({ algorithm }) => algorithm),
     'circuit-breaker': present(all.map(({ breaker }) => breaker)),
     'health-source': present(all.map(({ health }) => health)),
     filter: [...filters, ...[...routes, ...all].flatMap((part) => part.filters)],
   }
-  return byKind[kind]
+  return byKind[kind] ?? []
 }

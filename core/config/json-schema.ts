@@ -7,6 +7,9 @@ import { slotKeys } from './uses.ts'
 
 type Schema = Record<string, unknown>
 
+/** Kinds whose uses stand in the file, each under its own name among the schema's definitions. */
+const usedKinds = Object.keys(slotKeys) as PluginKind[]
+
 /** Draft 7, which editors of YAML know best. Plugins without a JSON Schema take any option. */
 export function configJsonSchema(catalog: PluginCatalog): object {
   const schema: Schema = z.toJSONSchema(fileSchema, {
@@ -15,7 +18,7 @@ export function configJsonSchema(catalog: PluginCatalog): object {
     unrepresentable: 'any',
   })
   const definitions = asSchema(schema.definitions)
-  for (const kind of Object.keys(slotKeys) as PluginKind[])
+  for (const kind of usedKinds.filter((name) => name in definitions))
     definitions[kind] = useSchema(catalog, kind, asSchemas(asSchema(definitions[kind]).anyOf))
   return { ...schema, title: 'Millrace', definitions, patternProperties: { '^x-': {} } }
 }

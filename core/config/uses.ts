@@ -94,6 +94,15 @@ export const slotKeys: Readonly<Record<PluginKind, readonly string[]>> = {
   'circuit-breaker': ['use', 'fallback'],
   'health-source': ['use', 'interval', 'timeout', 'rise', 'fall', 'initial'],
   filter: ['use', 'id', 'failOpen', 'deadline'],
+  'config-store': ['use'],
+  'config-sync': ['use', 'poll', 'reconcile'],
+  election: ['use'],
+  lock: ['use'],
+  'failure-detector': ['use'],
+  provisioner: ['use'],
+  'metrics-source': ['use'],
+  'dns-publisher': ['use'],
+  vip: ['use'],
 }
 
 /** Slot values with their defaults, for a use that is written as a bare name too. */

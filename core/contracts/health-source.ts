@@ -2,6 +2,7 @@
  * stand-alone LB server or in an orchestrator worker. It reports raw results; `rise`, `fall` and `initial` are applied by
  * the core, so every source behaves alike. */
 import type { Member } from './algorithm.ts'
+import type { ConfigStore } from './config-store.ts'
 import type { PluginContext } from './plugin.ts'
 
 /** Something to watch: a backend of a service. */
@@ -35,6 +36,8 @@ export interface HealthContext extends PluginContext {
   /** Slot keys of the use, read by the core: how often, and how long a probe may take. Milliseconds. */
   readonly intervalMs: number
   readonly timeoutMs: number
+  /** The fleet's store; undefined where there is none. */
+  readonly store: ConfigStore | undefined
   /**
    * Reports one raw result. A target that is not watched (any more) is ignored. `rise` results in a row make a backend
    * available again, `fall` make it unavailable; a result that came while the event loop had stalled over 1 s is dropped.

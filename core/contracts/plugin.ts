@@ -8,21 +8,42 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Algorithm, Member } from './algorithm.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
+import type { ConfigStore, StoreContext } from './config-store.ts'
+import type { ConfigSync, SyncContext } from './config-sync.ts'
+import type { DnsPublisher, DnsPublisherContext } from './dns-publisher.ts'
+import type { Election, ElectionContext } from './election.ts'
+import type { DetectorContext, FailureDetector } from './failure-detector.ts'
 import type { Filter } from './filter.ts'
 import type { HealthContext, HealthSource } from './health-source.ts'
+import type { Locker } from './lock.ts'
+import type { MetricsContext, MetricsSource } from './metrics-source.ts'
+import type { ProcessContext } from './process.ts'
+import type { Provisioner } from './provisioner.ts'
+import type { Vip, VipContext } from './vip.ts'
 
-/** Kinds that the core of this version hosts. Later versions add kinds; they do not change these. */
+/** All kinds: what `create` is given and what it returns. Later versions add kinds; they do not change these. */
 export interface PluginKinds {
   algorithm: { context: ThreadContext; instance: Algorithm }
   'circuit-breaker': { context: ThreadContext; instance: CircuitBreaker }
   filter: { context: ThreadContext; instance: Filter }
   'health-source': { context: HealthContext; instance: HealthSource }
+  'config-store': { context: StoreContext; instance: ConfigStore }
+  'config-sync': { context: SyncContext; instance: ConfigSync }
+  election: { context: ElectionContext; instance: Election }
+  lock: { context: ProcessContext; instance: Locker }
+  'failure-detector': { context: DetectorContext; instance: FailureDetector }
+  provisioner: { context: ProcessContext; instance: Provisioner }
+  'metrics-source': { context: MetricsContext; instance: MetricsSource }
+  'dns-publisher': { context: DnsPublisherContext; instance: DnsPublisher }
+  vip: { context: VipContext; instance: Vip }
 }
 
 export type PluginKind = keyof PluginKinds
 
 /** Kinds with one instance per use on every data thread; the others have one per use on the main thread. */
 export const threadKinds: readonly PluginKind[] = ['algorithm', 'circuit-breaker', 'filter']
+
+export type ThreadKind = 'algorithm' | 'circuit-breaker' | 'filter'
 
 /** A timer made by {@link Clock}. `cancel` is idempotent. */
 export interface Timer {

@@ -15,6 +15,7 @@ export const errorTable = {
   // plugins
   MR_PLUGIN_UNKNOWN: { text: 'No plugin of this kind has the name' },
   MR_PLUGIN_LOAD: { text: 'A plugin module cannot be loaded' },
+  MR_PLUGIN_VERSION: { text: 'A plugin package is made for another version of millrace' },
   MR_PLUGIN_SHAPE: { text: 'A plugin module does not export a plugin' },
   MR_PLUGIN_DUPLICATE: { text: 'Two plugins of one kind have the same name' },
   MR_PLUGIN_OPTIONS: { text: 'The options of a plugin are wrong' },
@@ -27,6 +28,17 @@ export const errorTable = {
   MR_HEADER_INVALID: { text: 'A header name or value is not allowed' },
   MR_TARGET_INVALID: { text: 'A request target is not allowed' },
   MR_SERVICE_UNKNOWN: { text: 'No service has the name' },
+  // stores and the control plane
+  MR_STORE_UNAVAILABLE: { text: 'The config store cannot be asked' },
+  MR_STORE_DENIED: { text: 'The config store refuses access' },
+  MR_STORE_LIMIT: { text: 'A name or value is not allowed in the config store' },
+  MR_STORE_DATA: { text: 'What the config store holds cannot be understood' },
+  MR_NETWORK: { text: 'A node of the fleet cannot be reached' },
+  MR_FENCED: { text: 'Another holds the right to do this' },
+  MR_PROVISION: { text: 'A node cannot be started or stopped' },
+  MR_METRICS: { text: 'A source of metrics cannot be asked' },
+  MR_DNS_REFUSED: { text: 'The DNS refuses a change' },
+  MR_VIP: { text: 'A virtual address cannot be set' },
   // start and threads
   MR_OVERRIDE: { text: 'What an operator decided cannot be' },
   MR_USAGE: { text: 'The command line makes no sense' },

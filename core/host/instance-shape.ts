@@ -13,6 +13,29 @@ const membersOf: Readonly<Record<PluginKind, Members>> = {
   'circuit-breaker': { required: ['for'], optional: ['reconfigure'] },
   filter: { required: [], optional: ['onRequest', 'onAttempt', 'onResponse', 'onDone', 'reconfigure'] },
   'health-source': { required: ['update'], optional: [] },
+  'config-store': {
+    required: [
+      'lineage',
+      'get',
+      'heads',
+      'put',
+      'history',
+      'revision',
+      'unannounced',
+      'markAnnounced',
+      'lease',
+      'leases',
+    ],
+    optional: ['watch'],
+  },
+  'config-sync': { required: [], optional: ['announce'] },
+  election: { required: ['campaign', 'resign'], optional: [] },
+  lock: { required: ['acquire'], optional: [] },
+  'failure-detector': { required: ['update', 'heard', 'opinion'], optional: [] },
+  provisioner: { required: ['start', 'stop', 'list'], optional: [] },
+  'metrics-source': { required: ['read'], optional: [] },
+  'dns-publisher': { required: ['publish', 'read'], optional: [] },
+  vip: { required: ['assign', 'remove', 'assigned'], optional: [] },
 }
 
 /**

@@ -6,6 +6,7 @@ import type { AnyPlugin } from '../contracts/plugin.ts'
 import { codeHash } from './code-hash.ts'
 import { MillraceError } from './errors.ts'
 import { explainLoadError } from './load-errors.ts'
+import { checkPeerVersion } from './peer-version.ts'
 import { checkPlugin, pluginOfModule } from './plugin-shape.ts'
 import { builtIn, type LoadedPlugin, PluginRegistry } from './registry.ts'
 import { installResolver, resolveFrom, versioned } from './resolver.ts'
@@ -16,7 +17,7 @@ export { installResolver } from './resolver.ts'
  * Loads all plugins of a config. `installResolver` must have run in this thread.
  *
  * @param builtins the manifest's plugins; the core does not know them
- * @throws MR_PLUGIN_LOAD, MR_PLUGIN_SHAPE, MR_PLUGIN_DUPLICATE. When several are wrong: the first one's code, a message that
+ * @throws MR_PLUGIN_VERSION, MR_PLUGIN_LOAD, MR_PLUGIN_SHAPE, MR_PLUGIN_DUPLICATE. When several are wrong: the first one's code, a message that
  *   names all, and an AggregateError of all as the cause
  */
 export async function loadPlugins(
@@ -41,18 +42,19 @@ export async function loadPlugins(
 /**
  * Loads one plugin. The same code is the same module instance; changed code of a file is a new one.
  *
- * @throws MR_PLUGIN_LOAD, MR_PLUGIN_SHAPE
+ * @throws MR_PLUGIN_VERSION before a package's code has run, MR_PLUGIN_LOAD, MR_PLUGIN_SHAPE
  */
 export async function loadPlugin(source: PluginSource): Promise<LoadedPlugin> {
   let hash: string
   let module: unknown
   try {
     const entry = await entryOf(source)
+    if (source.kind === 'package') await checkPeerVersion(source, entry)
     hash = await codeHash(entry)
     // A package keeps its plain URL, which it shares with whoever else imports it; new code of it needs a restart.
     module = await import(source.kind === 'path' ? versioned(entry, hash) : entry)
   } catch (error) {
-    throw await explainLoadError(error, source)
+    throw error instanceof MillraceError ? error : await explainLoadError(error, source)
   }
   return { definition: pluginOfModule(module, source), source, hash }
 }

@@ -12,6 +12,15 @@ const kinds: Readonly<Record<PluginKind, true>> = {
   'circuit-breaker': true,
   filter: true,
   'health-source': true,
+  'config-store': true,
+  'config-sync': true,
+  election: true,
+  lock: true,
+  'failure-detector': true,
+  provisioner: true,
+  'metrics-source': true,
+  'dns-publisher': true,
+  vip: true,
 }
 
 const members = ['api', 'kind', 'name', 'description', 'options', 'create', 'buildTable']

@@ -5,15 +5,13 @@
  */
 import { canonical } from '../config/canonical.ts'
 import type { PluginUse } from '../config/snapshot.ts'
-import type { PluginKind, PluginKinds } from '../contracts/plugin.ts'
+import type { PluginKinds, ThreadKind } from '../contracts/plugin.ts'
 import { MillraceError } from '../host/errors.ts'
 import { createInstance, type InstanceDeps, type PluginInstance } from '../host/instance.ts'
 import { optionProblems } from '../host/options.ts'
 import type { LoadedPlugin } from '../host/registry.ts'
 import { sharedMemory } from '../host/shared-memory.ts'
 import type { PlaneDeps } from '../threads/plane.ts'
-
-type ThreadKind = Exclude<PluginKind, 'health-source'>
 
 interface Held {
   readonly plugin: PluginInstance

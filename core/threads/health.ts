@@ -156,6 +156,7 @@ export class HealthRunner {
         metrics: this.#deps.metrics(id, use.use),
         intervalMs: use.intervalMs,
         timeoutMs: use.timeoutMs,
+        store: undefined,
         report: report(false),
         set: report(true),
       },

@@ -19,7 +19,7 @@ const literal = (node: SyntaxNode | undefined): string | undefined =>
 function moduleUrl(node: SyntaxNode): string | undefined {
   if (node.type !== 'NewExpression' || (node.callee as SyntaxNode).name !== 'URL') return undefined
   const specifier = literal((node.arguments as SyntaxNode[])[0])
-  return specifier?.startsWith('.') ? specifier : undefined
+  return specifier?.startsWith('.') && !specifier.endsWith('.json') ? specifier : undefined
 }
 
 /** Every module that a source names: imports, re-exports, `import()`, `import('…')` types and module URLs. */
@@ -69,7 +69,16 @@ const isOurs = (target: string): boolean =>
   !isPackage(target) && !target.startsWith('node:') && !isNodeModule(target)
 
 /** Packages that core uses; a new one is a decision. */
-const corePackages = ['@standard-schema/spec', 'fastify', 'pino', 'prom-client', 'undici', 'yaml', 'zod']
+const corePackages = [
+  '@standard-schema/spec',
+  'fastify',
+  'pino',
+  'prom-client',
+  'semver',
+  'undici',
+  'yaml',
+  'zod',
+]
 const isCorePackage = (target: string): boolean => corePackages.some((name) => target === `package ${name}`)
 
 type Rule = (target: string, lazy: boolean, file: string) => string | undefined

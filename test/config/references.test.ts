@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { PluginCatalog } from '#core/config/catalog'
+import type { PluginKind } from '#core/contracts/plugin'
 import { load, places, problemsOf, web } from './load-text.ts'
 
 const services = 'services: { a: { backends: [] }, b: { backends: [] } }\n'
@@ -121,13 +122,15 @@ listeners:
 })
 
 const plugins: PluginCatalog = {
-  names: (kind) =>
-    ({
+  names: (kind) => {
+    const known: Partial<Record<PluginKind, string[]>> = {
       algorithm: ['round-robin', 'least-connections'],
       'circuit-breaker': ['error-rate'],
       'health-source': ['http-probe'],
       filter: ['headers'],
-    })[kind],
+    }
+    return known[kind] ?? []
+  },
   validateOptions: (_kind, _name, options) =>
     Object.keys(options)
       .filter((key) => key !== 'good')

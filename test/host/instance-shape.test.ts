@@ -28,6 +28,15 @@ describe('an instance of the wrong shape is refused', () => {
     ['a misspelt update', 'algorithm', { updat() {}, pick() {} }, /without "update" \(but with "updat"\)/],
     ['a misspelt settled', 'algorithm', { update() {}, pick() {}, settle() {} }, /did you mean "settled"/],
     ['no for', 'circuit-breaker', {}, /without "for"/],
+    [
+      'half a store',
+      'config-store',
+      { get() {}, puts() {} },
+      /without "lineage"; kind config-store has "lineage", "get"/,
+    ],
+    ['a misspelt announce', 'config-sync', { anounce() {} }, /did you mean "announce"/],
+    ['no resign', 'election', { campaign() {} }, /without "resign"/],
+    ['no acquire', 'lock', { aquire() {} }, /without "acquire" \(but with "aquire"\)/],
     ['no update', 'health-source', { start() {} }, /without "update"/],
   ]
   test.each(cases)('%s', (_what, kind, instance, message) => {

@@ -123,9 +123,33 @@ test('npx millrace up without a config runs the demo', async () => {
   expect(text.all).toMatch(/drained\n$/)
 })
 
+test('the conformance kit of the package runs under node:test', () => {
+  const source = `import { test } from 'node:test'
+    import { definePlugin, z } from 'millrace'
+    import { conformance } from 'millrace/conformance'
+    const own = (name, pick) => definePlugin({
+      api: 1, kind: 'algorithm', name, options: z.strictObject({}),
+      create() {
+        let backends = []
+        return { update(view) { backends = view.available }, pick: (request) => pick(backends, request) }
+      },
+    })
+    const skip = [{ test: 'a pick allocates nothing', reason: 'find makes a closure' }]
+    const first = own('first', (backends, request) => backends.find((each) => !request.excluded(each)))
+    if (process.argv[2] !== 'broken') conformance(first, { test, fixture: { shares: 'uneven' }, skip })
+    else conformance(own('broken', (backends) => backends[0]), { test, fixture: { shares: 'uneven' }, skip })\n`
+  writeFileSync(path.join(project, 'conforms.mjs'), source)
+  const report = run(process.execPath, 'conforms.mjs')
+  expect(report).toMatch(/skipped 1/)
+  expect(report).toMatch(/fail 0/)
+  expect(() => run(process.execPath, 'conforms.mjs', 'broken')).toThrow(/never picks an excluded backend/)
+})
+
 test('its declarations type a plugin: kind and options are inferred', () => {
   const source = `import { type Backend, definePlugin, z } from 'millrace'
-    export default definePlugin({
+    import { type ConformanceSetup, conformance } from 'millrace/conformance'
+    export const check = (setup: ConformanceSetup<'algorithm'>) => conformance(own, setup)
+    const own = definePlugin({
       api: 1, kind: 'algorithm', name: 'own', options: z.strictObject({ limit: z.int().default(1) }),
       create(context, options) {
         const threads: number = context.threads

@@ -99,6 +99,7 @@ describe('an import that is allowed is not named', () => {
     ['manifest → plugins', 'plugins/manifest.ts', "import a from './algorithm/random.ts'"],
     ['cli → all', 'cli/lb.ts', "import '../plugins/manifest.ts'; import('@millrace/bench')"],
     ['conformance kit', 'cli/a.ts', "import { kit } from '../test/conformance/index.ts'"],
+    ['core → data', 'core/a.ts', "const u = new URL('../package.json', import.meta.url)"],
     ['a comment', 'core/a.ts', "// import x from '../plugins/a.ts'\nconst s = `import 'left-pad'`"],
   ]
   test.each(cases)('%s', (_why, file, text) => {

@@ -1,0 +1,3 @@
+import { conforms } from './run.ts'
+
+conforms('algorithm', 'power-of-two-choices')

@@ -1,0 +1,3 @@
+import { conforms } from './run.ts'
+
+conforms('circuit-breaker', 'adaptive-concurrency', { fixture: { opens: false } })

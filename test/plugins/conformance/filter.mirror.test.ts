@@ -1,0 +1,4 @@
+import { filterOptions } from '../filter-options.ts'
+import { conforms } from './run.ts'
+
+conforms('filter', 'mirror', { options: filterOptions.mirror })

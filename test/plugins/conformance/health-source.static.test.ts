@@ -1,0 +1,3 @@
+import { conforms } from './run.ts'
+
+conforms('health-source', 'static', { fixture: { learns: 'set' } })
