@@ -48,7 +48,8 @@ export const shapesSuite: Suite = {
     seconds: 1,
     firstWarmupSeconds: 2,
     warmupSeconds: 1,
-    openWarmupSeconds: 4,
+    openSeconds: 1,
+    openWarmupSeconds: 0.5,
     restartEvery: 8,
   },
   scenarios: [

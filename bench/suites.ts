@@ -16,17 +16,35 @@ export interface Suite {
   /** Before the first block of an arm, and before every other one; whole ones. */
   readonly firstWarmupSeconds: number
   readonly warmupSeconds: number
-  /** In an open loop: its driver is a new process for each block, and late until its code is optimised. */
+  /** The same in an open loop, where a part of a second will do: its driver stays warm from block to block. As `seconds` when left out. */
+  readonly openSeconds?: number
   readonly openWarmupSeconds: number
   /** An arm is started anew after so many rounds: what a process is lucky with, it is lucky with to its end. */
   readonly restartEvery: number
   readonly scenarios: readonly PlannedScenario[]
+  /** So often at most a block is measured again at once that does not count for the sake of the driver; never when left out. */
+  readonly repeats?: number
+  /** What its exit status is about. */
+  readonly gate?: GatePlan
+}
+
+/** Judged by stats/gate.ts: what `arm` adds to the backend alone, beside what `against` adds. */
+export interface GatePlan {
+  readonly scenario: string
+  readonly arm: string
+  readonly against: string
 }
 
 export interface PlannedScenario extends Scenario {
   readonly path: string
   /** Milliseconds that the backend takes; 0: nginx, at once. */
   readonly backendDelayMs: number
+  /** Arms of the suite that are not measured in it. */
+  readonly without?: readonly string[]
+  /** Instead of a fixed rate: share of the slowest arm's knee on this backend, measured before. */
+  readonly rateShare?: number
+  /** Whose knees count for that; those of all arms when left out. */
+  readonly rateArms?: readonly string[]
 }
 
 const closed = (name: string, title: string, path: string, connections: number): PlannedScenario => ({
@@ -54,22 +72,31 @@ const open = (
   backendDelayMs,
 })
 
+/** The rate is known when the knees are. */
+const atKnee = (name: string, title: string, backendDelayMs: number, rateShare: number): PlannedScenario => ({
+  ...open(name, title, backendDelayMs, 0),
+  ratePerSecond: undefined,
+  rateShare,
+})
+
 export const small = closed('closed-64b', '64-byte body, 64 connections at work', '/64', 64)
-const delayed = open('open-5ms', 'Backend of 5 ms, 1,000 requests start each second', 5, 1000)
+const delayed = open('open-5ms', 'Backend of 5 ms, 2,000 requests start each second', 5, 2000)
 
 export const suites: readonly Suite[] = [
   {
     name: 'quick',
     title: 'Under three minutes',
     arms: ['direct', 'nginx', 'haproxy', 'millrace', 'http-proxy'],
+    // 8 blocks are the fewest for 99 %; a second more of each would be more than three minutes.
     rounds: 8,
-    seconds: 2,
+    seconds: 1,
     firstWarmupSeconds: 2,
     warmupSeconds: 1,
-    openWarmupSeconds: 4,
+    openSeconds: 1,
+    openWarmupSeconds: 0.5,
     restartEvery: 8,
-    // No open loop: warming its driver up for every block would take longer than three minutes.
-    scenarios: [small],
+    repeats: 1,
+    scenarios: [small, { ...delayed, without: ['http-proxy'] }],
   },
   {
     name: 'full',
@@ -82,8 +109,10 @@ export const suites: readonly Suite[] = [
     seconds: 4,
     firstWarmupSeconds: 8,
     warmupSeconds: 1,
-    openWarmupSeconds: 4,
+    openSeconds: 4,
+    openWarmupSeconds: 1,
     restartEvery: 4,
+    repeats: 1,
     scenarios: [
       closed('closed-64b-1', '64-byte body, 1 connection', '/64', 1),
       closed('closed-64b-8', '64-byte body, 8 connections at work', '/64', 8),
@@ -91,12 +120,34 @@ export const suites: readonly Suite[] = [
       closed('closed-64b-256', '64-byte body, 256 connections at work', '/64', 256),
       closed('closed-64k', '64 KiB body, 64 connections at work', '/64k', 64),
       closed('closed-1m', '1 MiB body, 64 connections at work', '/1m', 64),
-      delayed,
-      open('open-5ms-fast', 'Backend of 5 ms, 4,000 requests start each second', 5, 4000),
+      atKnee('open-5ms-25', "Backend of 5 ms, 25 % of the slowest arm's knee", 5, 0.25),
+      atKnee('open-5ms-50', "Backend of 5 ms, 50 % of the slowest arm's knee", 5, 0.5),
+      atKnee('open-5ms-75', "Backend of 5 ms, 75 % of the slowest arm's knee", 5, 0.75),
       ...furtherShapes,
     ],
   },
   shapesSuite,
+  {
+    name: 'p99',
+    title: 'The p99 gate of the core',
+    arms: ['direct', 'nginx', 'haproxy', 'millrace'],
+    rounds: 10,
+    seconds: 2,
+    firstWarmupSeconds: 3,
+    warmupSeconds: 1,
+    openSeconds: 2,
+    openWarmupSeconds: 0.5,
+    restartEvery: 5,
+    // A round counts only when it does for all three arms.
+    repeats: 2,
+    scenarios: [
+      {
+        ...atKnee('p99', "Backend of 5 ms, half of the slower one's knee", 5, 0.5),
+        rateArms: ['haproxy', 'millrace'],
+      },
+    ],
+    gate: { scenario: 'p99', arm: 'millrace', against: 'haproxy' },
+  },
 ]
 
 /** Two revisions side by side; the arms are those of the command. */
@@ -108,9 +159,11 @@ export const compareSuite: Suite = {
   seconds: 2,
   firstWarmupSeconds: 6,
   warmupSeconds: 1,
-  openWarmupSeconds: 4,
+  openSeconds: 2,
+  openWarmupSeconds: 0.5,
   restartEvery: 3,
-  scenarios: [small],
+  repeats: 1,
+  scenarios: [small, delayed],
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   status,
   withCommon,
 } from './bench/common.ts'
+import { addPaper } from './bench/paper.ts'
 import { addPlugin } from './bench/plugin.ts'
 import { addReport } from './bench/report.ts'
 import type { Host, Verb } from './main.ts'
@@ -21,7 +22,9 @@ export const bench: Verb = (program, host) => {
     .command('bench')
     .description('measure what the load balancer costs; exit 0 fine, 1 worse, 2 unclear, 3 usage')
   withCommon(verb.command('run [suite]'))
-    .description('measure a suite: quick (three minutes), shapes (a quarter of an hour) or full')
+    .description(
+      'measure a suite: quick (three minutes), p99 (the gate of the core), shapes (a quarter of an hour) or full',
+    )
     .option('--quick', 'the suite quick, which is the default')
     .option('--full', 'the suite full')
     .option('--arms <list>', 'a,b,c instead of the arms of the suite')
@@ -46,6 +49,7 @@ export const bench: Verb = (program, host) => {
   addCalibrate(verb, host)
   addReport(verb, host)
   addPlugin(verb, host)
+  addPaper(verb, host)
 }
 
 interface RunOptions extends Common {
@@ -71,7 +75,11 @@ async function run(host: Host, name: string, options: RunOptions): Promise<numbe
   const results = await runSuite({ suite, arms, load: options.load, ...common(options), say })
   const out = options.out ?? resultsFolder
   say(writeResults(results, out))
-  return status.fine
+  if (suite.gate === undefined) return status.fine
+  if (results.gate === undefined) say('too noisy to judge the gate: no round counts for all of its arms')
+  return { met: status.fine, missed: status.regression, unclear: status['too noisy'] }[
+    results.gate?.outcome ?? 'unclear'
+  ]
 }
 
 interface CompareOptions extends Common {

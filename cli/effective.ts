@@ -124,7 +124,13 @@ function listenerText(listener: ListenerConfig, routes: readonly RouteConfig[]):
   })
 }
 
-const backendText = ({ url, weight, zone, tags }: BackendConfig): Plain => ({ url, weight, zone, tags })
+const backendText = ({ url, weight, zone, tags, priority }: BackendConfig): Plain => ({
+  url,
+  weight,
+  zone,
+  tags,
+  priority,
+})
 
 function serviceText(service: ServiceConfig): Plain {
   const { timeouts, retries, connections, health, breaker, key, host, tls } = service
@@ -162,6 +168,13 @@ function serviceText(service: ServiceConfig): Plain {
     },
     upgrades: service.upgrades,
     panicThreshold: ratioText(service.panicThreshold),
+    loadBound: service.loadBound > 0 ? service.loadBound : 'off',
+    slowStart: {
+      window: durationText(service.slowStart.windowMs),
+      aggression: service.slowStart.aggression,
+      minimum: ratioText(service.slowStart.minimum),
+    },
+    zonePreference: service.zonePreference,
     key: key.name === '' ? key.from : `${key.from}:${key.name}`,
     host: host.mode === 'fixed' ? host.value : host.mode,
     tls: filled({

@@ -1,7 +1,13 @@
 /** `millrace explain`: the effective config, the plugin tree, and which route a request takes. */
 import { stringify } from 'yaml'
 import type { LoadedConfig } from '../core/config/load.ts'
-import type { FilterUse, PluginUse, RouteConfig, ServiceConfig } from '../core/config/snapshot.ts'
+import type {
+  BackendConfig,
+  FilterUse,
+  PluginUse,
+  RouteConfig,
+  ServiceConfig,
+} from '../core/config/snapshot.ts'
 import { type PluginKind, threadKinds } from '../core/contracts/plugin.ts'
 import type { PluginRegistry } from '../core/host/registry.ts'
 import { Router } from '../core/proxy/router.ts'
@@ -103,6 +109,25 @@ function servicesLabel(route: RouteConfig): string {
 
 const chain = (uses: readonly FilterUse[]): string[] => uses.map(({ id }) => id)
 
+/** What is applied to the algorithm's choice; what is off is left out. */
+function balancing({ loadBound, slowStart, zonePreference, panicThreshold }: ServiceConfig): string {
+  return [
+    ...(loadBound > 0 ? [`load bound ${loadBound}`] : []),
+    ...(slowStart.windowMs > 0 ? [`slow start ${slowStart.windowMs / 1000}s`] : []),
+    `zones ${zonePreference ? 'preferred' : 'ignored'}`,
+    `panic under ${Number((100 * panicThreshold).toFixed(1))}%`,
+  ].join(', ')
+}
+
+function backendLabel({ url, weight, zone, priority }: BackendConfig): string {
+  return [
+    url,
+    ...(weight === 1 ? [] : [`weight ${weight}`]),
+    ...(zone === '' ? [] : [`zone ${zone}`]),
+    ...(priority === 0 ? [] : [`priority ${priority}`]),
+  ].join(' ')
+}
+
 function serviceLines(service: ServiceConfig, top: readonly string[]): string[] {
   const filters = [...top, ...chain(service.filters)].join(' → ')
   const breaker = service.breaker ? service.breaker.use : 'off'
@@ -110,9 +135,8 @@ function serviceLines(service: ServiceConfig, top: readonly string[]): string[] 
     `service   ${service.name}`,
     `  filters    ${filters === '' ? 'none' : filters}`,
     `  algorithm  ${service.algorithm.use}, breaker ${breaker}, health ${service.health?.use ?? 'off'}`,
-    ...service.backends.map(
-      ({ url, weight }) => `  backend    ${url}${weight === 1 ? '' : ` weight ${weight}`}`,
-    ),
+    `  balancing  ${balancing(service)}`,
+    ...service.backends.map((backend) => `  backend    ${backendLabel(backend)}`),
   ]
   return rows
 }

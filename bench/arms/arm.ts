@@ -40,6 +40,8 @@ export interface RunningArm {
   readonly adminPort: number | undefined
   /** Writes the config anew with a second backend or without it; undefined where the arm has no live reload. */
   readonly setBackends: ((count: 1 | 2) => void) | undefined
+  /** Connections that the backend behind it has accepted so far; absent where nobody counts them. */
+  readonly accepted?: () => Promise<number>
 }
 
 /** One proxy under test: a process tree that listens on a port of its own and forwards to the backend. */

@@ -1,5 +1,6 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { acceptedCounter, parseStubStatus } from './accepted.ts'
 import { writeConfig } from './arm.ts'
 import type { Processes, Started } from './processes.ts'
 import { freePort, waitUntilReady } from './ready.ts'
@@ -7,6 +8,8 @@ import { freePort, waitUntilReady } from './ready.ts'
 export interface Backend {
   readonly started: Started
   readonly port: number
+  /** Connections it has accepted so far, without those that asked for this. */
+  accepted(): Promise<number>
 }
 
 /** Addresses that it listens on. */
@@ -38,5 +41,6 @@ export async function startBackend(
     cores,
   })
   await waitUntilReady(started, `http://127.0.0.1:${port}/64`)
-  return { started, port }
+  const accepted = acceptedCounter(`http://127.0.0.1:${port}/-/status`, parseStubStatus)
+  return { started, port, accepted }
 }

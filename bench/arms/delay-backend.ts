@@ -1,8 +1,10 @@
 /**
  * A backend that takes its time and knows how much it took: `node delay-backend.ts OPTIONS-JSON`. `GET /-/delays` gives the
- * quantiles of what it recorded since the last call, from the request's arrival to the end of its answer.
+ * quantiles of what it recorded since the last call, from the request's arrival to the end of its answer; `GET /-/accepted`
+ * the number of connections it has accepted, that one's too. It shares a core with the load generator, so it is bytes on
+ * `node:net`: requests of the bench have no body, and node:http costs it twice the time.
  */
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { TimeHistogram } from '../stats/quantiles.ts'
 import { seededRandom } from '../stats/random.ts'
@@ -31,38 +33,101 @@ export function delays(options: Pick<DelayOptions, 'delayMs' | 'sigma' | 'seed'>
   }
 }
 
-function serve(options: DelayOptions): void {
-  const body = Buffer.alloc(options.bodyBytes, 'a')
-  const delay = delays(options)
-  const started = performance.now()
-  let recorded = new TimeHistogram()
-  let stalled = options.stallMs === 0
-  const answer = (response: ServerResponse, arrived: number): void => {
-    response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': body.length })
-    response.end(body)
-    recorded.record(performance.now() - arrived)
-  }
-  const stall = (): void => {
-    if (stalled || performance.now() - started < options.stallAfterMs) return
-    stalled = true
-    const end = performance.now() + options.stallMs
-    while (performance.now() < end);
-  }
-  const server = createServer({ keepAlive: true }, (request, response) => {
-    if (request.url === '/-/delays') {
-      response.end(JSON.stringify(recorded.quantiles()))
-      recorded = new TimeHistogram()
-      return
-    }
-    const arrived = performance.now()
-    stall()
-    request.resume()
-    if (options.delayMs === 0) answer(response, arrived)
-    else setTimeout(answer, delay(), response, arrived)
-  })
-  server.keepAliveTimeout = 300_000
-  server.maxRequestsPerSocket = 0
-  server.listen({ port: options.port, host: '127.0.0.1', backlog: 4096 })
+/** Of a head whose sender closes the connection after the answer. */
+const closes = /\r\nconnection: *close/i
+const headEnd = '\r\n\r\n'
+
+/** One answer, in its place among those of its connection. */
+interface Pending {
+  readonly arrived: number
+  readonly isLast: boolean
+  /** What to send; undefined while it takes its time. */
+  response: string | undefined
 }
 
-if (import.meta.main) serve(JSON.parse(process.argv[2] ?? '{}') as DelayOptions)
+class DelayServer {
+  readonly #options: DelayOptions
+  readonly #delay: () => number
+  readonly #response: string
+  readonly #started = performance.now()
+  #recorded = new TimeHistogram()
+  #accepted = 0
+  #stalled: boolean
+
+  constructor(options: DelayOptions) {
+    this.#options = options
+    this.#delay = delays(options)
+    this.#response = responseOf('a'.repeat(options.bodyBytes))
+    this.#stalled = options.stallMs === 0
+  }
+
+  listen(): void {
+    const server = createServer({ noDelay: true }, (socket) => this.#serve(socket))
+    server.listen({ port: this.#options.port, host: '127.0.0.1', backlog: 4096 })
+  }
+
+  #serve(socket: Socket): void {
+    this.#accepted++
+    const pending: Pending[] = []
+    let text = ''
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1')
+      for (let end = text.indexOf(headEnd); end >= 0; end = text.indexOf(headEnd)) {
+        this.#take(socket, pending, text.slice(0, end))
+        text = text.slice(end + headEnd.length)
+      }
+    })
+  }
+
+  #take(socket: Socket, pending: Pending[], head: string): void {
+    const arrived = performance.now()
+    const one: Pending = { arrived, isLast: closes.test(head), response: undefined }
+    pending.push(one)
+    one.response = this.#told(head)
+    if (one.response !== undefined) {
+      this.#flush(socket, pending)
+      return
+    }
+    this.#stall()
+    const finish = (): void => {
+      one.response = this.#response
+      this.#flush(socket, pending)
+      this.#recorded.record(performance.now() - arrived)
+    }
+    if (this.#options.delayMs === 0) finish()
+    else setTimeout(finish, this.#delay())
+  }
+
+  /** What it tells of itself; undefined: it was asked for something else. */
+  #told(head: string): string | undefined {
+    if (head.startsWith('GET /-/accepted ')) return responseOf(String(this.#accepted))
+    if (!head.startsWith('GET /-/delays ')) return undefined
+    const recorded = this.#recorded.quantiles()
+    this.#recorded = new TimeHistogram()
+    return responseOf(JSON.stringify(recorded))
+  }
+
+  /** Answers leave in the order of their requests (RFC 9112 §9.3.2), whichever is ready first. */
+  #flush(socket: Socket, pending: Pending[]): void {
+    for (let first = pending[0]; first?.response !== undefined; first = pending[0]) {
+      pending.shift()
+      if (first.isLast) socket.end(first.response, 'latin1')
+      else if (socket.writable) socket.write(first.response, 'latin1')
+    }
+  }
+
+  #stall(): void {
+    if (this.#stalled || performance.now() - this.#started < this.#options.stallAfterMs) return
+    this.#stalled = true
+    const end = performance.now() + this.#options.stallMs
+    while (performance.now() < end);
+  }
+}
+
+function responseOf(body: string): string {
+  const type = 'Content-Type: application/octet-stream'
+  return `HTTP/1.1 200 OK\r\n${type}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+}
+
+if (import.meta.main) new DelayServer(JSON.parse(process.argv[2] ?? '{}') as DelayOptions).listen()

@@ -7,7 +7,11 @@ export interface ArmPoolParts extends Pick<ArmContext, 'backendHosts' | 'tls'> {
   readonly random: () => number
   readonly directory: string
   readonly arms: readonly Arm[]
-  readonly backend: { readonly port: number; readonly started: Started }
+  readonly backend: {
+    readonly port: number
+    readonly started: Started
+    readonly accepted?: () => Promise<number>
+  }
   readonly millraceCommand: readonly string[]
 }
 
@@ -31,14 +35,18 @@ export class ArmPool {
 
   async #start(name: string): Promise<RunningArm> {
     const { processes, random, directory, backend, millraceCommand, arms, backendHosts, tls } = this.#parts
-    if (name === 'direct')
-      return { started: backend.started, port: backend.port, adminPort: undefined, setBackends: undefined }
+    const { accepted } = backend
+    if (name === 'direct') {
+      const { started, port } = backend
+      return { started, port, adminPort: undefined, setBackends: undefined, accepted }
+    }
     const arm = arms.find((one) => one.name === name)
     if (arm === undefined) throw new Error(`no arm "${name}"`)
-    return arm.start({
-      ...{ processes, random, directory, millraceCommand, backendPort: backend.port },
+    const running = await arm.start({
+      ...{ processes: processes.probed(), random, directory, millraceCommand, backendPort: backend.port },
       ...{ cores: '0', threads: 1, pipelining: 1, backendHosts, tls },
     })
+    return { ...running, accepted }
   }
 
   async stop(): Promise<void> {

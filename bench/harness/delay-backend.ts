@@ -1,6 +1,7 @@
 /** Starts the backend that takes its time, and asks it how much it took. */
 import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
+import { acceptedCounter } from '../arms/accepted.ts'
 import type { DelayOptions } from '../arms/delay-backend.ts'
 import type { Processes, Started } from '../arms/processes.ts'
 import { freePort, waitUntilReady } from '../arms/ready.ts'
@@ -13,6 +14,8 @@ export interface DelayBackend {
   readonly started: Started
   /** What it recorded since the last call, milliseconds. */
   recorded(): Promise<Quantiles>
+  /** Connections it has accepted so far, without those that asked for this. */
+  accepted(): Promise<number>
 }
 
 export async function startDelayBackend(
@@ -29,6 +32,7 @@ export async function startDelayBackend(
   return {
     port,
     started,
+    accepted: acceptedCounter(`http://127.0.0.1:${port}/-/accepted`, Number),
     async recorded() {
       const { body } = await request(url)
       return (await body.json()) as Quantiles

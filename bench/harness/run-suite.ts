@@ -19,8 +19,12 @@ import type { PlannedScenario, Suite } from '../suites.ts'
 import { ArmPool } from './arm-pool.ts'
 import { compareArms } from './compare-arms.ts'
 import { startDelayBackend } from './delay-backend.ts'
-import { type LoadHost, measureBlock } from './measure-block.ts'
+import { judgeSuite } from './judge-suite.ts'
+import { type LoadHost, measureBlock, patienceMs } from './measure-block.ts'
+import { OpenLoopDriver } from './open-loop-driver.ts'
 import { scenarioArms } from './scenario-arms.ts'
+import { ScenarioRates } from './scenario-rate.ts'
+import * as time from './suite-seconds.ts'
 
 export interface RunOptions {
   readonly suite: Suite
@@ -64,7 +68,10 @@ class SuiteRun {
   readonly #random: () => number
   readonly #host: LoadHost & { readonly closedLoop: ClosedLoop }
   readonly #started = performance.now()
+  readonly #rates: ScenarioRates
+  readonly #scenarios: PlannedScenario[] = []
   readonly #blocks: Block[] = []
+  #driver: Promise<OpenLoopDriver> | undefined
   readonly #notes: string[] = []
   #tls: TlsFiles | undefined
 
@@ -75,7 +82,14 @@ class SuiteRun {
     this.#random = seededRandom(options.seed)
     // Core 0 is the arm's, core 1 the backend's; a third one is the load generator's own.
     const spin = availableParallelism() > 2
-    this.#host = { processes, cores: spin ? '2' : '1', spin, closedLoop: closedLoop(options.load) }
+    const cores = spin ? '2' : '1'
+    const driver = (): Promise<OpenLoopDriver> => {
+      this.#driver ??= OpenLoopDriver.start({ processes, cores }, { warmupSeconds: time.driverWarmupSeconds })
+      return this.#driver
+    }
+    this.#host = { processes, cores, spin, driver, closedLoop: closedLoop(options.load) }
+    const { signal } = options
+    this.#rates = new ScenarioRates({ host: this.#host, random: this.#random, signal })
   }
 
   async run(): Promise<BenchResults> {
@@ -93,21 +107,24 @@ class SuiteRun {
       (name): ArmInfo => ({ name, title: this.#title(name), missing: missing(name, machine) }),
     )
     const names = arms.filter((arm) => arm.missing === undefined).map((arm) => arm.name)
+    checkGate(suite, arms)
     const planned = suite.scenarios.map((scenario) => ({ scenario, names: this.#able(scenario, names) }))
-    const seconds = planned.map((one) => one.names.length * scenarioSeconds(suite, one.scenario.load))
-    const total = seconds.reduce((sum, one) => sum + one, 0)
+    const total = time.plannedSeconds(suite, planned)
     const progress = this.#options.progress?.(total) ?? new Progress(total)
     for (const one of planned) await this.#measureScenario(one.scenario, one.names, progress)
+    const judging = { confidence, random: this.#random }
     return {
       ...{ schema: resultsSchema, suite: suite.name, startedAt, machine, seed, confidence, arms },
-      scenarios: suite.scenarios,
+      scenarios: this.#scenarios,
       loadGenerator: `${tool} ${version}`,
       blocks: this.#blocks,
-      comparisons: compareArms(suite.scenarios, this.#blocks, {
-        ...{ arms: names, confidence, random: this.#random, baseline: this.#options.baseline },
+      comparisons: compareArms(this.#scenarios, this.#blocks, {
+        ...{ arms: names, ...judging, baseline: this.#options.baseline },
         threshold: this.#options.threshold,
       }),
-      notes: this.#notes,
+      knees: this.#rates.knees,
+      gate: suite.gate && judgeSuite(suite.gate, this.#blocks, judging),
+      notes: [...this.#notes, ...this.#rates.notes],
     }
   }
 
@@ -121,7 +138,8 @@ class SuiteRun {
 
   /** The arms of a scenario; none when nothing can be measured in it. */
   #able(scenario: PlannedScenario, names: readonly string[]): readonly string[] {
-    const { able, note } = scenarioArms(scenario, names, (name) => this.#arm(name))
+    const wanted = names.filter((name) => !scenario.without?.includes(name))
+    const { able, note } = scenarioArms(scenario, wanted, (name) => this.#arm(name))
     if (note !== undefined) this.#notes.push(note)
     if (!scenario.shape?.tls) return able
     try {
@@ -135,32 +153,56 @@ class SuiteRun {
   }
 
   async #measureScenario(
-    scenario: PlannedScenario,
+    planned: PlannedScenario,
     names: readonly string[],
     progress: Advance,
   ): Promise<void> {
-    if (names.length === 0) return
-    const backend = await this.#backend(scenario)
+    if (names.length === 0) {
+      this.#scenarios.push(planned)
+      return
+    }
+    const backend = await this.#backend(planned)
     const { suite, millraceCommand } = this.#options
     const pool = new ArmPool({
       ...{ processes: this.#processes, random: this.#random, directory: this.#directory },
       backend,
       arms: names.filter((name) => name !== 'direct').map((name) => this.#arm(name)),
       millraceCommand: millraceCommand ?? defaultMillraceCommand,
-      backendHosts: backendHosts(scenario.shape?.backends ?? 1),
-      tls: scenario.shape?.tls ? this.#tls : undefined,
+      backendHosts: backendHosts(planned.shape?.backends ?? 1),
+      tls: planned.shape?.tls ? this.#tls : undefined,
     })
     try {
+      await this.#warmUp(planned, backend, progress)
+      const scenario = await this.#rates.resolve(planned, names, (arm) => pool.take(arm, false), progress)
+      this.#scenarios.push(scenario)
       for (const { round, arm } of blockOrder(names, suite.rounds, this.#random)) {
         this.#options.signal.throwIfAborted()
-        const running = await pool.take(arm, isFresh(suite, round))
+        const running = await pool.take(arm, time.isFresh(suite, round))
         const text = await this.#block(scenario, arm, round, running)
-        progress.advance(blockSeconds(suite, scenario.load, round), text)
+        progress.advance(time.blockSeconds(suite, scenario.load, round), text)
       }
     } finally {
       await pool.stop()
       await backend.started.stop()
     }
+  }
+
+  /** What takes its time is a Node program on the core of the driver: what it learns late makes the first blocks late. */
+  async #warmUp(
+    { load, path, connections, backendDelayMs }: PlannedScenario,
+    backend: RunningBackend,
+    progress: Advance,
+  ): Promise<void> {
+    if (load === 'closed') return
+    const isFirst = this.#driver === undefined
+    const driver = await this.#host.driver()
+    if (isFirst) progress.advance(time.driverWarmupSeconds, 'open-loop driver is warm')
+    if (backendDelayMs === 0) return
+    await driver.run({
+      ...{ url: `http://127.0.0.1:${backend.port}${path}`, ...time.backendWarmup, warmupSeconds: 0 },
+      ...{ arrivals: 'poisson', seed: 1, connections, patienceMs, spin: this.#host.spin },
+    })
+    progress.advance(time.backendWarmup.seconds, 'backend is warm')
   }
 
   #backend(scenario: PlannedScenario): Promise<RunningBackend> {
@@ -173,23 +215,32 @@ class SuiteRun {
     })
   }
 
+  /** Measured again when the driver is to blame that it does not count; failed requests are the arm's own. */
   async #block(scenario: PlannedScenario, arm: string, round: number, running: RunningArm): Promise<string> {
     const { suite } = this.#options
-    const block = await measureBlock(this.#host, running, {
-      ...{ scenario, arm, round, seconds: suite.seconds },
-      warmupSeconds: warmupSeconds(suite, scenario.load, round),
-      startedAt: (performance.now() - this.#started) / 1000,
-      seed: Math.floor(this.#random() * 2 ** 31),
-    })
-    this.#blocks.push(block)
+    const { load } = scenario
     const where = `${scenario.name} ${round}/${suite.rounds}  ${arm.padEnd(12)}`
-    return `${where} ${describe(block)}`
+    const texts: string[] = []
+    for (let repeats = suite.repeats ?? 0; ; repeats--) {
+      this.#options.signal.throwIfAborted()
+      const block = await measureBlock(this.#host, running, {
+        ...{ scenario, arm, round, seconds: time.measuredSeconds(suite, load) },
+        warmupSeconds: texts.length > 0 ? suite.openWarmupSeconds : time.warmupSeconds(suite, load, round),
+        startedAt: (performance.now() - this.#started) / 1000,
+        seed: Math.floor(this.#random() * 2 ** 31),
+      })
+      this.#blocks.push(block)
+      texts.push(describe(block))
+      const isDone = block.faults.length === 0 || block.failed > 0 || load === 'closed'
+      if (isDone || repeats <= 0) return `${where} ${texts.join('; again: ')}`
+    }
   }
 }
 
 interface RunningBackend {
   readonly port: number
   readonly started: RunningArm['started']
+  accepted(): Promise<number>
 }
 
 function describe(block: Block): string {
@@ -207,21 +258,12 @@ function missing(name: string, machine: { nginx: string; haproxy: string }): str
   return undefined
 }
 
-/** Of one arm. */
-function scenarioSeconds(suite: Suite, load: 'closed' | 'open'): number {
-  let seconds = 0
-  for (let round = 1; round <= suite.rounds; round++) seconds += blockSeconds(suite, load, round)
-  return seconds
+/** Throws when an arm that the gate is about is not measured. */
+function checkGate({ name, gate }: Suite, arms: readonly ArmInfo[]): void {
+  if (gate === undefined) return
+  for (const needed of ['direct', gate.arm, gate.against]) {
+    const arm = arms.find((one) => one.name === needed)
+    const why = arm === undefined ? `the arm "${needed}" is not among those chosen` : arm.missing
+    if (why !== undefined) throw new Error(`the gate of "${name}" cannot be judged: ${why}`)
+  }
 }
-
-/** With its warm-up, and the start of the arm where there is one. */
-function blockSeconds(suite: Suite, load: 'closed' | 'open', round: number): number {
-  return suite.seconds + warmupSeconds(suite, load, round) + (isFresh(suite, round) ? 1 : 0)
-}
-
-function warmupSeconds(suite: Suite, load: 'closed' | 'open', round: number): number {
-  const own = isFresh(suite, round) ? suite.firstWarmupSeconds : suite.warmupSeconds
-  return load === 'open' ? Math.max(own, suite.openWarmupSeconds) : own
-}
-
-const isFresh = (suite: Suite, round: number): boolean => (round - 1) % suite.restartEvery === 0

@@ -58,7 +58,7 @@ function measureArm(session: Session, name: string, round: number): Promise<Idle
 }
 
 /** Reads the resident set until it has moved less than 0.5 % in two seconds, ten seconds at most. */
-async function settledResident(pid: number): Promise<number> {
+export async function settledResident(pid: number): Promise<number> {
   const readings: number[] = []
   for (let reading = 0; reading < 20; reading++) {
     readings.push(residentBytes(pid))
@@ -70,7 +70,7 @@ async function settledResident(pid: number): Promise<number> {
 }
 
 /** 64 at a time, from twenty source addresses in turn, so that neither ports nor a limit per address run out. */
-async function openConnections(port: number, count: number, signal: AbortSignal): Promise<Socket[]> {
+export async function openConnections(port: number, count: number, signal: AbortSignal): Promise<Socket[]> {
   const sockets: Socket[] = []
   let next = 0
   const worker = async () => {

@@ -41,7 +41,7 @@ async function soak(session: Session, running: RunningArm): Promise<SoakResult> 
   }
   return {
     minutes: session.options.soakMinutes,
-    series: [...series].flatMap(([name, points]) => judge(name, points) ?? []),
+    series: [...series].flatMap(([name, points]) => judgeSeries(name, points) ?? []),
     counts: load.counts,
     failures: load.failures,
     reloads,
@@ -99,14 +99,14 @@ async function readGauges(running: RunningArm): Promise<[string, number][]> {
 }
 
 /**
- * Level: the lower envelope rises by no more than 5 % and a fixed slack: 4 MiB for memory; for what is counted 20, a
- * random walk of that many clients.
+ * Memory drifts when the whole 99 % interval of its slope lies above 0: no rise is small enough, only too uncertain. What is counted
+ * is level while its lower envelope rises by no more than 5 % and 20, a random walk of that many clients.
  */
-function judge(name: string, points: readonly Point[]): SoakSeries | undefined {
+export function judgeSeries(name: string, points: readonly Point[]): SoakSeries | undefined {
   const line = trend(points)
   if (line === undefined) return undefined
-  const slack = /bytes/.test(name) ? 4 * 1024 * 1024 : 20
-  const allowance = slack + 0.05 * Math.max(0, line.first)
+  if (/bytes/.test(name)) return { name, trend: line, allowance: undefined, level: !(line.low > 0), points }
+  const allowance = 20 + 0.05 * Math.max(0, line.first)
   return { name, trend: line, allowance, level: line.last - line.first <= allowance, points }
 }
 

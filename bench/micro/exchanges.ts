@@ -24,12 +24,17 @@ export class Exchanges {
   readonly #requests: readonly { head: MessageHead; method: string; target: string; host: string }[]
   readonly #responses = responseHeads().map((bytes) => parsedHead(bytes, false))
 
-  constructor(size: keyof typeof headSizes) {
+  /** @param line one more field line in each request, with its CRLF */
+  constructor(size: keyof typeof headSizes, line = '') {
     const { exchange } = this
     exchange.client = client()
     exchange.service = service
     this.#requests = requestHeads(size).map((bytes) => {
-      const head = parsedHead(bytes, true)
+      const end = bytes.length - 2
+      const head = parsedHead(
+        Buffer.concat([bytes.subarray(0, end), Buffer.from(line), bytes.subarray(end)]),
+        true,
+      )
       return { head, method: head.method, target: head.target, host: head.get('host')! }
     })
   }
@@ -54,6 +59,7 @@ export class Exchanges {
     const { exchange } = this
     exchange.reset()
     exchange.head = this.#requests[0].head
+    exchange.method = 'GET'
     return this.answer(index)
   }
 

@@ -1,7 +1,10 @@
 /** What `millrace bench` writes as results.json. Whatever is derived can be made again from the blocks, which stand here raw. */
 import type { Comparison } from '../stats/blocks.ts'
+import type { GateVerdict } from '../stats/gate.ts'
 import type { Machine } from '../stats/machine.ts'
+import type { ThreadUse } from '../stats/node-probe.ts'
 import type { Quantiles } from '../stats/quantiles.ts'
+import type { ArmKnee, ResolvedRate } from '../stats/rates.ts'
 
 /** Raised when a reader of older files would misunderstand. */
 export const resultsSchema = 1
@@ -38,6 +41,8 @@ export interface Scenario {
   readonly ratePerSecond: number | undefined
   /** Absent in older files, whose titles say it. */
   readonly shape?: Shape
+  /** Where that rate came from; absent: the suite fixed it. */
+  readonly rate?: ResolvedRate
 }
 
 /** One measurement of one arm. */
@@ -50,8 +55,10 @@ export interface Block {
   readonly seconds: number
   readonly requests: number
   readonly failed: number
-  /** Metric name → value; see `metrics`. Those that could not be taken are left out. */
+  /** Metric name → value; see `metrics` and `costMetrics`. Those that could not be taken are left out. */
   readonly values: Readonly<Record<string, number>>
+  /** What `costMetrics` were made of; absent in older files. */
+  readonly costs?: BlockCosts
   /** Open loop: milliseconds from the intended start, from the start, and how late the driver was. */
   readonly latency: Quantiles | undefined
   readonly service: Quantiles | undefined
@@ -60,6 +67,22 @@ export interface Block {
   readonly curve: readonly (readonly [number, number])[]
   /** Why it was thrown out; empty: it counts. */
   readonly faults: readonly string[]
+}
+
+/** Readings of one block beside its load, of the whole process tree of the arm. */
+export interface BlockCosts {
+  /** Another one: the arm was started anew. */
+  readonly pid: number
+  /** That the costs were divided by. */
+  readonly requests: number
+  /** That the block kept the arm at work, with the warm-up. */
+  readonly loadSeconds: number
+  /** Resident memory through the block: [seconds, MiB]. */
+  readonly rss: readonly (readonly [number, number])[]
+  /** Of a Node program; else empty. */
+  readonly threads: readonly ThreadUse[]
+  /** Group of `costMetrics` → why they are missing. */
+  readonly missing: Readonly<Record<string, string>>
 }
 
 export interface MetricInfo {
@@ -87,6 +110,33 @@ export const metrics: readonly MetricInfo[] = [
   { name: 'rss', title: 'Resident memory', unit: 'MiB', lowerIsBetter: true, threshold: 0.1 },
 ]
 
+export interface CostMetric {
+  readonly name: string
+  readonly title: string
+  readonly unit: string
+  /** Taken by the same means, and so missing together: a key of `BlockCosts.missing`. */
+  readonly group: 'cpu' | 'node' | 'memory' | 'connections'
+}
+
+/** What else a block says of its arm: shown, not compared. Several threads: sums, where nothing else is said. */
+export const costMetrics: readonly CostMetric[] = [
+  { name: 'cpuUser', title: 'User CPU per request', unit: 'µs', group: 'cpu' },
+  { name: 'cpuSystem', title: 'System CPU per request', unit: 'µs', group: 'cpu' },
+  { name: 'gcCount', title: 'Collections', unit: '', group: 'node' },
+  { name: 'gcMs', title: 'Collections, all pauses', unit: 'ms', group: 'node' },
+  // 0…1, of the time, in the thread that collects most.
+  { name: 'gcShare', title: 'Time in collections', unit: '', group: 'node' },
+  { name: 'gcLongest', title: 'Longest pause', unit: 'ms', group: 'node' },
+  { name: 'gcPer1000', title: 'Collections per 1,000 requests', unit: '', group: 'node' },
+  { name: 'allocated', title: 'Allocated per request', unit: 'bytes', group: 'node' },
+  { name: 'heap', title: 'Live heap', unit: 'MiB', group: 'node' },
+  // 0…1, of the time, in the busiest thread.
+  { name: 'loopBusy', title: 'Event loop busy', unit: '', group: 'node' },
+  // Of a line through the samples of one block.
+  { name: 'rssSlope', title: 'RSS within a block', unit: 'MiB/min', group: 'memory' },
+  { name: 'opened', title: 'Backend connections per 1,000 requests', unit: '', group: 'connections' },
+]
+
 /** How one arm stands to the baseline in one metric of one scenario. */
 export interface ArmComparison extends Comparison {
   readonly scenario: string
@@ -110,6 +160,10 @@ export interface BenchResults {
   readonly loadGenerator?: string
   readonly blocks: readonly Block[]
   readonly comparisons: readonly ArmComparison[]
+  /** Of the arms that rates were taken from. */
+  readonly knees?: readonly ArmKnee[]
+  /** Of a suite with a gate; absent there too when no round counts for all of its arms. */
+  readonly gate?: GateVerdict
   /** What the reader must know to trust or distrust the figures. */
   readonly notes: readonly string[]
 }

@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto'
 import type { Outcome } from '../stats/blocks.ts'
 import type { BenchResults } from './bench-results.ts'
+import { costsTable } from './cost-table.ts'
+import { gateLines, kneesTable } from './gate-words.ts'
 import { type PageData, pageData, type ScenarioCharts } from './page-data.ts'
 import { pageParts } from './page-script.ts'
 import {
@@ -84,6 +86,7 @@ function heading(results: BenchResults): string[] {
     '<header>',
     `<h1>Millrace bench: ${escapeHtml(results.suite)}</h1>`,
     `<p class="verdict">${escapeHtml(headline(results))}</p>`,
+    ...gateLines(results).map((line) => `<p class="verdict">${escapeHtml(line)}</p>`),
     `<ul class="tally">${chips.join('')}</ul>`,
     `<p class="muted">${escapeHtml(run)}</p>`,
     ...results.notes.map((note) => `<p class="note">Note: ${escapeHtml(note)}</p>`),
@@ -102,6 +105,7 @@ function scenarioSection(results: BenchResults, data: PageData, index: number): 
     forestFigure(results, charts, index),
     tableHtml(comparisonsTable(results, scenario.name)),
     tableHtml(mediansTable(results, scenario.name)),
+    tableHtml(costsTable(results, scenario.name)),
     rest.length > 1 ? `<div class="pair">${rest.join('\n')}</div>` : rest.join(''),
     '</section>',
   ].join('\n')
@@ -158,6 +162,7 @@ function runSection(results: BenchResults): string {
     '<section>',
     '<h2>The run</h2>',
     tableHtml(thrownOutTable(results), 'Every block counts.'),
+    tableHtml(kneesTable(results)),
     '<div class="pair">',
     `<div>${tableHtml(armsTable(results))}${tableHtml(scenariosTable(results))}</div>`,
     `<div>${tableHtml(machineTable(results))}</div>`,
@@ -167,7 +172,7 @@ function runSection(results: BenchResults): string {
 }
 
 /** @param empty what stands instead of a table without rows */
-function tableHtml({ title, columns, rows }: ResultTable, empty = ''): string {
+function tableHtml({ title, columns, rows, notes = [] }: ResultTable, empty = ''): string {
   if (rows.length === 0) return empty === '' ? '' : `<p>${escapeHtml(empty)}</p>`
   const head = columns.map(
     ({ title, isFigure }) => `<th scope="col"${figureClass(isFigure)}>${escapeHtml(title)}</th>`,
@@ -188,6 +193,7 @@ function tableHtml({ title, columns, rows }: ResultTable, empty = ''): string {
     `<thead><tr>${head.join('')}</tr></thead>`,
     `<tbody>${body.join('\n')}</tbody>`,
     '</table>',
+    ...notes.map((note) => `<p class="muted">${escapeHtml(note)}</p>`),
   ].join('\n')
 }
 

@@ -46,6 +46,15 @@ const scenario = z.looseObject({
   ratePerSecond: z.number().optional(),
 })
 
+const costs = z.looseObject({
+  pid: z.number(),
+  requests: z.number(),
+  loadSeconds: z.number(),
+  rss: z.array(z.tuple([looseNumber, looseNumber])),
+  threads: z.array(z.looseObject({})),
+  missing: z.record(z.string(), z.string()),
+})
+
 const block = z.looseObject({
   scenario: z.string(),
   arm: z.string(),
@@ -55,6 +64,7 @@ const block = z.looseObject({
   requests: z.number(),
   failed: z.number(),
   values: z.record(z.string(), looseNumber),
+  costs: costs.optional(),
   latency: quantiles.optional(),
   service: quantiles.optional(),
   lag: quantiles.optional(),
@@ -85,8 +95,11 @@ const schema = z.looseObject({
   confidence: z.number().gt(0).lt(1),
   arms: z.array(z.looseObject({ name: z.string(), title: z.string(), missing: z.string().optional() })),
   scenarios: z.array(scenario),
+  loadGenerator: z.string().optional(),
   blocks: z.array(block),
   comparisons: z.array(comparison),
+  knees: z.array(z.looseObject({})).optional(),
+  gate: z.looseObject({}).optional(),
   notes: z.array(z.string()),
 })
 

@@ -2,6 +2,7 @@
 import type { Outcome } from '../stats/blocks.ts'
 import type { BenchResults, Scenario } from './bench-results.ts'
 import { armsIn, counts, metricSpread, metricsOf, thrownOut } from './derive.ts'
+import { rateInWords } from './gate-words.ts'
 import {
   armTitleIn,
   counted,
@@ -31,10 +32,12 @@ export interface ResultTable {
   readonly title: string
   readonly columns: readonly Column[]
   readonly rows: readonly Row[]
+  /** What the reader must know of its cells; stands below. */
+  readonly notes?: readonly string[]
 }
 
-const text = (title: string): Column => ({ title, isFigure: false })
-const figures = (title: string): Column => ({ title, isFigure: true })
+export const text = (title: string): Column => ({ title, isFigure: false })
+export const figures = (title: string): Column => ({ title, isFigure: true })
 
 export function armsTable(results: BenchResults): ResultTable {
   const rows = results.arms.map(({ name, title, missing }) => {
@@ -55,12 +58,13 @@ export function scenariosTable(results: BenchResults): ResultTable {
   return { title: 'Scenarios', columns, rows }
 }
 
-export function loadInWords({ load, connections, ratePerSecond, shape }: Scenario): string {
+export function loadInWords({ load, connections, ratePerSecond, rate, shape }: Scenario): string {
   const fresh = shape?.keepAlive === false ? ', a new one for each request' : ''
   const tls = shape?.tls ? ', TLS' : ''
   if (load === 'closed') return `closed loop, ${counted(connections, 'connection')}${fresh}${tls}`
-  const rate = ratePerSecond === undefined ? '' : `, ${figure(ratePerSecond)} requests/s`
-  return `open loop${rate}, at most ${counted(connections, 'connection')}`
+  const perSecond = ratePerSecond === undefined ? '' : `, ${figure(ratePerSecond)} requests/s`
+  const origin = rate === undefined ? '' : ` (${rateInWords(rate)})`
+  return `open loop${perSecond}${origin}, at most ${counted(connections, 'connection')}`
 }
 
 /** A row an arm, a column a metric: median and, of more than one block, smallest and largest. */

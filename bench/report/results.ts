@@ -35,8 +35,8 @@ export interface IdleSample {
 export interface SoakSeries {
   readonly name: string
   readonly trend: Trend
-  /** How much more at the end than after the warm-up still counts as level. */
-  readonly allowance: number
+  /** How much more at the end than after the warm-up still counts as level; of memory nothing does that is beyond its interval. */
+  readonly allowance: number | undefined
   readonly level: boolean
   readonly points: readonly { readonly seconds: number; readonly value: number }[]
 }

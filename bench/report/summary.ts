@@ -1,6 +1,8 @@
 /** The report of `millrace bench` as Markdown, for the summary of a GitHub job or a README: the verdict, then the tables. */
 import type { Outcome } from '../stats/blocks.ts'
 import type { BenchResults } from './bench-results.ts'
+import { costsTable } from './cost-table.ts'
+import { gateLines, kneesTable } from './gate-words.ts'
 import {
   armsTable,
   comparisonsTable,
@@ -18,6 +20,7 @@ export function markdownSummary(results: BenchResults): string {
   const parts = [
     `# Millrace bench: ${escaped(results.suite)}`,
     `**${escaped(headline(results))}**`,
+    ...gateLines(results).map((line) => `**${escaped(line)}**`),
     changes(results, 'worse'),
     changes(results, 'better'),
     ...results.notes.map((note) => `> ${escaped(note)}`),
@@ -26,10 +29,12 @@ export function markdownSummary(results: BenchResults): string {
       escaped(loadInWords(scenario)),
       table(comparisonsTable(results, scenario.name)),
       table(mediansTable(results, scenario.name)),
+      table(costsTable(results, scenario.name)),
     ]),
     '## The run',
     table(thrownOutTable(results)) || 'Every block counts.',
     table(armsTable(results)),
+    table(kneesTable(results)),
     table(scenariosTable(results)),
     table(machineTable(results)),
   ]
@@ -48,7 +53,7 @@ function changes(results: BenchResults, outcome: Outcome): string {
 }
 
 /** Empty without rows. */
-function table({ title, columns, rows }: ResultTable): string {
+function table({ title, columns, rows, notes = [] }: ResultTable): string {
   if (rows.length === 0) return ''
   const line = (cells: readonly string[]) => `| ${cells.map(escaped).join(' | ')} |`
   return [
@@ -57,6 +62,7 @@ function table({ title, columns, rows }: ResultTable): string {
     line(columns.map((column) => column.title)),
     `| ${columns.map(({ isFigure }) => (isFigure ? '---:' : '---')).join(' | ')} |`,
     ...rows.map(({ cells }) => line(cells)),
+    ...notes.flatMap((note) => ['', escaped(note)]),
   ].join('\n')
 }
 

@@ -5,6 +5,7 @@ import { compareSuite } from '../suites.ts'
 import type { BenchResults, Scenario } from './bench-results.ts'
 import { thrownOut } from './derive.ts'
 import { benchmarkActionFiles, junitXml } from './exports.ts'
+import { gateLines, kneesTable } from './gate-words.ts'
 import { htmlReport } from './html.ts'
 import { comparisonsTable } from './result-tables.ts'
 import { markdownSummary } from './summary.ts'
@@ -32,7 +33,9 @@ export function writeResults(results: BenchResults, directory: string): string {
     writeFileSync(join(directory, name), content)
   return [
     ...results.scenarios.map((scenario) => scenarioText(results, scenario)),
+    ...kneesText(results),
     `\n${headline(results)}`,
+    ...gateLines(results),
     ...thrownOutText(results),
     ...results.notes.map((note) => `! ${note}`),
     `seed ${results.seed}; written to ${directory}: open report.html`,
@@ -49,6 +52,14 @@ function scenarioText(results: BenchResults, { name, title }: Scenario): string 
     head: [...columns.slice(0, -1).map((column) => column.title), 'Outcome'],
     rows: rows.map(({ cells, outcome }) => [...cells.slice(0, -1), outcome ?? '']),
   })
+}
+
+function kneesText(results: BenchResults): string[] {
+  const { title, columns, rows } = kneesTable(results)
+  if (rows.length === 0) return []
+  return [
+    asText({ title, head: columns.map((column) => column.title), rows: rows.map(({ cells }) => [...cells]) }),
+  ]
 }
 
 /** One line for each arm of a scenario: the reasons of single blocks stand in the report. */

@@ -25,23 +25,32 @@ export interface BootstrapOptions {
 
 /** Percentile bootstrap of the median (Efron, Tibshirani, An Introduction to the Bootstrap, 1993, §13.3). Throws without values. */
 export function bootstrapMedian(values: readonly number[], options: BootstrapOptions): Estimate {
-  if (values.length === 0) throw new Error('bootstrap: no values')
+  return bootstrapOf(values, median, options)
+}
+
+/** The same for any statistic of blocks; `median` of the estimate is its value for the blocks given. */
+export function bootstrapOf<T>(
+  blocks: readonly T[],
+  statistic: (blocks: readonly T[]) => number,
+  options: BootstrapOptions,
+): Estimate {
+  if (blocks.length === 0) throw new Error('bootstrap: no values')
   const { confidence, random, resamples = 4000 } = options
-  const medians = Float64Array.from({ length: resamples }, () => median(drawAgain(values, random))).sort()
+  const drawn = Float64Array.from({ length: resamples }, () => statistic(drawAgain(blocks, random))).sort()
   const tail = (1 - confidence) / 2
-  const mean = medians.reduce((sum, value) => sum + value, 0) / resamples
-  const variance = medians.reduce((sum, value) => sum + (value - mean) ** 2, 0) / resamples
+  const mean = drawn.reduce((sum, value) => sum + value, 0) / resamples
+  const variance = drawn.reduce((sum, value) => sum + (value - mean) ** 2, 0) / resamples
   return {
-    median: median(values),
-    low: medians[Math.floor(tail * (resamples - 1))],
-    high: medians[Math.ceil((1 - tail) * (resamples - 1))],
+    median: statistic(blocks),
+    low: drawn[Math.floor(tail * (resamples - 1))],
+    high: drawn[Math.ceil((1 - tail) * (resamples - 1))],
     standardError: Math.sqrt(variance),
-    count: values.length,
+    count: blocks.length,
   }
 }
 
-function drawAgain(values: readonly number[], random: () => number): number[] {
-  return Array.from(values, () => values[Math.floor(random() * values.length)])
+function drawAgain<T>(blocks: readonly T[], random: () => number): T[] {
+  return Array.from(blocks, () => blocks[Math.floor(random() * blocks.length)])
 }
 
 /**

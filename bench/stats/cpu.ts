@@ -6,9 +6,9 @@ export interface CpuReading {
   readonly threads: ReadonlyMap<string, number>
   /** "pid/tid" → nanoseconds in which it could have run and had to wait for a CPU. */
   readonly waits: ReadonlyMap<string, number>
-  /** Clock ticks in user and in kernel mode, of living and dead threads. */
-  readonly userTicks: number
-  readonly kernelTicks: number
+  /** "pid/tid" → clock ticks in user and in kernel mode. */
+  readonly userTicks: ReadonlyMap<string, number>
+  readonly kernelTicks: ReadonlyMap<string, number>
 }
 
 export interface CpuUse {
@@ -18,6 +18,8 @@ export interface CpuUse {
   readonly waitedNanoseconds: number
   /** Share of it in user mode; sampled by the kernel, so good to a few percent. */
   readonly userShare: number
+  /** That it was sampled from, of 10 ms; with none of them the share is unknown, and 0. */
+  readonly ticks: number
   /** Threads that ended between the readings: what they used after the first one is missing. */
   readonly lostThreads: number
 }
@@ -25,8 +27,8 @@ export interface CpuUse {
 export function readCpu(root: number): CpuReading {
   const threads = new Map<string, number>()
   const waits = new Map<string, number>()
-  let userTicks = 0
-  let kernelTicks = 0
+  const userTicks = new Map<string, number>()
+  const kernelTicks = new Map<string, number>()
   for (const pid of processTree(root)) {
     for (const task of listProc(`/proc/${pid}/task`)) {
       const text = readProc(`/proc/${pid}/task/${task}/schedstat`)
@@ -34,12 +36,12 @@ export function readCpu(root: number): CpuReading {
       const [ran, waited] = text.split(' ').map(Number)
       threads.set(`${pid}/${task}`, ran)
       waits.set(`${pid}/${task}`, waited)
+      // The name in parentheses may hold spaces: count fields from behind it (utime and stime are fields 14 and 15).
+      const stat = readProc(`/proc/${pid}/task/${task}/stat`)
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      userTicks.set(`${pid}/${task}`, Number(fields[11] ?? 0))
+      kernelTicks.set(`${pid}/${task}`, Number(fields[12] ?? 0))
     }
-    // The name in parentheses may hold spaces: count fields from behind it (utime and stime are fields 14 and 15).
-    const stat = readProc(`/proc/${pid}/stat`)
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    userTicks += Number(fields[11] ?? 0)
-    kernelTicks += Number(fields[12] ?? 0)
   }
   return { threads, waits, userTicks, kernelTicks }
 }
@@ -48,10 +50,10 @@ export function cpuBetween(before: CpuReading, after: CpuReading): CpuUse {
   const nanoseconds = growth(before.threads, after.threads)
   let lostThreads = 0
   for (const thread of before.threads.keys()) if (!after.threads.has(thread)) lostThreads++
-  const user = after.userTicks - before.userTicks
-  const ticks = user + after.kernelTicks - before.kernelTicks
+  const user = growth(before.userTicks, after.userTicks)
+  const ticks = user + growth(before.kernelTicks, after.kernelTicks)
   const waitedNanoseconds = growth(before.waits, after.waits)
-  return { nanoseconds, waitedNanoseconds, userShare: ticks > 0 ? user / ticks : 0, lostThreads }
+  return { nanoseconds, waitedNanoseconds, userShare: ticks > 0 ? user / ticks : 0, ticks, lostThreads }
 }
 
 /** A thread that is new counts from 0; one that has ended is missing. */

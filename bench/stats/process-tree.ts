@@ -31,8 +31,13 @@ export function processTree(root: number): number[] {
 
 /** Resident set of the whole tree, in bytes. */
 export function residentBytes(root: number): number {
+  return treeResidentBytes(processTree(root))
+}
+
+/** Resident set of these processes, in bytes; those that have gone count nothing. */
+export function treeResidentBytes(pids: readonly number[]): number {
   let kib = 0
-  for (const pid of processTree(root)) {
+  for (const pid of pids) {
     kib += Number(/^VmRSS:\s+(\d+) kB$/m.exec(readProc(`/proc/${pid}/status`))?.[1] ?? 0)
   }
   return kib * 1024

@@ -45,7 +45,7 @@ export function numberOf(name: string, text: string, below: number): number {
 }
 
 /** Ctrl-C and SIGTERM end the run and what it started. */
-function interruptible(): AbortSignal {
+export function interruptible(): AbortSignal {
   const controller = new AbortController()
   const stop = () => controller.abort(new Error('interrupted'))
   process.once('SIGINT', stop)

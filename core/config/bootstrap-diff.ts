@@ -11,6 +11,7 @@ export function bootstrapChanges(old: Bootstrap, next: Bootstrap): string[] {
     ['node.threads', old.node.threads, next.node.threads],
     ['node.data', old.node.data, next.node.data],
     ['node.advertise', old.node.advertise, next.node.advertise],
+    ['node.zone', old.node.zone, next.node.zone],
     ['admin', old.admin, next.admin],
     ['probing', old.probing, next.probing],
   ]

@@ -23,9 +23,7 @@ export function configJsonSchema(catalog: PluginCatalog): object {
 /** The schema of one kind of use: the branches of the file's schema, with names and options filled in. */
 function useSchema(catalog: PluginCatalog, kind: PluginKind, branches: readonly Schema[]): Schema {
   const canBeOff = branches.some((branch) => branch.const === false || branch.type === 'boolean')
-  const { fallback: _later, ...slots } = asSchema(
-    branches.find((branch) => branch.type === 'object')?.properties,
-  )
+  const slots = asSchema(branches.find((branch) => branch.type === 'object')?.properties)
   const names = catalog.names(kind)
   const words: unknown[] = canBeOff ? [...names, 'off', false] : [...names]
   const objects = names.map((name) => objectUse(name, slots, asSchema(catalog.jsonSchema(kind, name))))

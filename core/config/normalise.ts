@@ -7,6 +7,7 @@ import type { FileConfig, RouteFile, ServiceFile } from './schema.ts'
 import type {
   BackendConfig,
   Bootstrap,
+  BreakerUse,
   CertificateConfig,
   FilterUse,
   ListenerConfig,
@@ -16,7 +17,7 @@ import type {
   ServiceConfig,
   Snapshot,
 } from './snapshot.ts'
-import { isOff, optionsOf, readFilter, readHealth, useName } from './uses.ts'
+import { isOff, optionsOf, readBreaker, readFilter, readHealth, useName } from './uses.ts'
 
 export interface Surroundings {
   /** Folder of the config file, absolute. */
@@ -36,6 +37,7 @@ export function normaliseBootstrap(file: FileConfig, around: Surroundings): Boot
       threads: node.threads ?? around.threads,
       data: resolve(around.directory, node.data),
       advertise: node.advertise,
+      zone: node.zone,
     },
     admin: admin ? { host: admin.address.host, port: admin.address.port } : undefined,
     probing: file.probing,
@@ -136,9 +138,7 @@ function normaliseService(name: string, service: ServiceFile, pems: PemFiles): S
     algorithm: pluginUse('algorithm', service.algorithm, [...path, 'algorithm']),
     backends: service.backends.map(normaliseBackend),
     health: normaliseHealth(service.health, [...path, 'health']),
-    breaker: isOff(service.breaker)
-      ? undefined
-      : { ...pluginUse('circuit-breaker', service.breaker, [...path, 'breaker']), fallback: undefined },
+    breaker: normaliseBreaker(service.breaker, [...path, 'breaker']),
     filters: normaliseFilters(service.filters, [...path, 'filters']),
     timeouts: {
       connectMs: timeouts.connect,
@@ -156,6 +156,9 @@ function normaliseService(name: string, service: ServiceFile, pems: PemFiles): S
     },
     upgrades: [...new Set(service.upgrades)],
     panicThreshold: service.panicThreshold,
+    loadBound: typeof service.loadBound === 'number' ? service.loadBound : 0,
+    slowStart: normaliseSlowStart(service.slowStart),
+    zonePreference: service.zonePreference,
     key,
     host: service.host,
     tls: {
@@ -168,13 +171,31 @@ function normaliseService(name: string, service: ServiceFile, pems: PemFiles): S
   }
 }
 
+function normaliseSlowStart(slowStart: ServiceFile['slowStart']): ServiceConfig['slowStart'] {
+  if (typeof slowStart === 'number') return { windowMs: slowStart, aggression: 1, minimum: 0.1 }
+  return { windowMs: slowStart.window, aggression: slowStart.aggression, minimum: slowStart.minimum }
+}
+
 function normaliseBackend(backend: ServiceFile['backends'][number]): BackendConfig {
-  if (!('weight' in backend)) return { ...backend, weight: 1, zone: '', tags: [] }
-  return { ...backend.url, weight: backend.weight, zone: backend.zone, tags: backend.tags }
+  if (!('weight' in backend)) return { ...backend, weight: 1, zone: '', tags: [], priority: 0 }
+  const { url, weight, zone, tags, priority } = backend
+  return { ...url, weight, zone, tags, priority }
 }
 
 function pluginUse(kind: Parameters<typeof optionsOf>[0], use: unknown, path: ConfigPath): PluginUse {
   return { use: useName(use) ?? '', options: optionsOf(kind, use), path: renderPath(path) }
+}
+
+function normaliseBreaker(use: ServiceFile['breaker'], path: ConfigPath): BreakerUse | undefined {
+  if (isOff(use)) return undefined
+  const { fallback } = readBreaker(use as Parameters<typeof readBreaker>[0])
+  return {
+    ...pluginUse('circuit-breaker', use, path),
+    fallback:
+      fallback === undefined || 'service' in fallback
+        ? fallback
+        : { ...fallback, headers: Object.entries(fallback.headers) },
+  }
 }
 
 function normaliseHealth(health: ServiceFile['health'], path: ConfigPath): ServiceConfig['health'] {

@@ -16,9 +16,15 @@ export const backendSchema = z.union(
       weight: z.int().min(0).max(65_535).default(1).describe('0 takes no new exchanges'),
       zone: z.string().default(''),
       tags: z.array(z.string().min(1)).default([]),
+      priority: z
+        .int()
+        .min(0)
+        .max(127)
+        .default(0)
+        .describe('Tier: 0 is used first, the next one as far as those above cannot carry everything'),
     }),
   ],
-  { error: `${urlHint}, or { url, weight, zone, tags }` },
+  { error: `${urlHint}, or { url, weight, zone, tags, priority }` },
 )
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
@@ -59,6 +65,34 @@ const serviceTls = z.strictObject({
   key: pem.optional(),
 })
 
+const slowStartHint = 'expected a duration such as 30s, or { window, aggression, minimum }; 0s: none'
+const slowStart = z
+  .union(
+    [
+      duration,
+      z.strictObject({
+        window: duration,
+        aggression: z.number().gt(0).max(10).default(1).describe('1: linear; more: faster at first'),
+        minimum: ratio.prefault('10%').describe('Share of the weight to begin with'),
+      }),
+    ],
+    { error: slowStartHint },
+  )
+  .describe('How long a backend that comes back takes to get its whole share; 0s: none')
+
+const loadBoundHint = 'expected off, or a factor over 1 such as 1.25'
+const loadBound = z
+  .union(
+    [
+      z.literal('off'),
+      z.literal(false),
+      z.number().refine((factor) => factor > 1 && factor <= 100, loadBoundHint),
+    ],
+    { error: loadBoundHint },
+  )
+  .default('off')
+  .describe('No backend gets more than this × the mean of exchanges in flight; 1.25 is usual')
+
 export const serviceSchema = z.strictObject({
   algorithm: algorithmUse.default('round-robin'),
   backends: z.array(backendSchema, { error: 'expected a list of backends' }),
@@ -92,6 +126,9 @@ export const serviceSchema = z.strictObject({
     .prefault({}),
   upgrades: z.array(upgradeSchema).default(['websocket']),
   panicThreshold: ratio.prefault('50%').describe('Under this share of available backends all are used'),
+  loadBound,
+  slowStart: slowStart.prefault('0s'),
+  zonePreference: z.boolean().default(true).describe('Prefer backends of node.zone while they can carry it'),
   key: keySchema.prefault('client-ip').describe('What request.hash is made of'),
   host: hostSchema.prefault('client').describe('Host sent to backends'),
   tls: serviceTls.prefault({}),

@@ -124,6 +124,7 @@ export const fileSchema = z.strictObject({
       threads: z.int().min(1).max(256).optional().describe('Data threads; one per core when absent'),
       data: z.string().min(1).default('./.millrace'),
       advertise: z.string().min(1).default('127.0.0.1'),
+      zone: z.string().default('').describe('Where this node is; services prefer backends of this zone'),
     })
     .prefault({}),
   admin: z

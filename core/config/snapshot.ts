@@ -27,9 +27,18 @@ export interface HealthUse extends PluginUse {
   readonly initial: 'up' | 'down'
 }
 
+/** Another service, or an answer. */
+export type BreakerFallback =
+  | { readonly service: string }
+  | {
+      readonly status: number
+      readonly headers: readonly (readonly [name: string, value: string])[]
+      readonly body: string
+    }
+
 export interface BreakerUse extends PluginUse {
-  /** Slot key, for a later version (a static response or another service); must be absent now. */
-  readonly fallback: undefined
+  /** Slot key: what is given while no backend may be tried. */
+  readonly fallback: BreakerFallback | undefined
 }
 
 export interface BackendConfig {
@@ -44,6 +53,8 @@ export interface BackendConfig {
   readonly weight: number
   readonly zone: string
   readonly tags: readonly string[]
+  /** Tier; 0 is used first. */
+  readonly priority: number
 }
 
 export interface ServiceConfig {
@@ -79,6 +90,16 @@ export interface ServiceConfig {
   /** Lower case; `h2c` never. */
   readonly upgrades: readonly string[]
   readonly panicThreshold: number
+  /** Most that a backend may have in flight, in means of all; 0 = no bound. */
+  readonly loadBound: number
+  readonly slowStart: {
+    /** 0 = none. */
+    readonly windowMs: number
+    readonly aggression: number
+    readonly minimum: number
+  }
+  /** Whether backends of the node's zone are preferred. */
+  readonly zonePreference: boolean
   readonly key: { readonly from: 'client-ip' | 'path' | 'header' | 'cookie'; readonly name: string }
   /** Host sent to backends: undefined = the client's; `backend` = the backend's own host:port; else the name. */
   readonly host: { readonly mode: 'client' | 'backend' | 'fixed'; readonly value: string }
@@ -167,6 +188,8 @@ export interface Bootstrap {
     readonly threads: number
     readonly data: string
     readonly advertise: string
+    /** Empty: nowhere in particular. */
+    readonly zone: string
   }
   /** undefined: no admin listener. */
   readonly admin: { readonly host: string; readonly port: number } | undefined

@@ -1,7 +1,9 @@
 /** A plugin in the config: `name` or `{ use: name, …options }`. Slot keys belong to the core; what is left are the
  * plugin's own options, which stay raw here and are parsed by the plugin's schema. */
 import { z } from 'zod'
+import { protectedFields } from '../contracts/filter.ts'
 import type { PluginKind } from '../contracts/plugin.ts'
+import { isFieldValue, isToken } from '../http1/tables.ts'
 import type { Fault } from './addresses.ts'
 import { positiveDuration } from './units.ts'
 
@@ -40,9 +42,28 @@ const healthObject = z.looseObject({
   initial: z.enum(['up', 'down']).default('up'),
 })
 
+const inTable = (text: string, table: Uint8Array): boolean =>
+  [...text].every((char) => char.charCodeAt(0) < 256 && table[char.charCodeAt(0)] === 1)
+const isFieldName = (name: string): boolean =>
+  name !== '' && inTable(name, isToken) && !protectedFields.has(name.toLowerCase())
+const isFieldText = (value: string): boolean => inTable(value, isFieldValue)
+
+const fallbackHint = 'expected { service: name } or { status, headers, body }'
+const fallbackAnswer = z.strictObject({
+  status: z.int().min(200).max(599).default(503),
+  headers: z
+    .record(
+      z.string().refine((name) => isFieldName(name), 'expected a header name that is not the core’s own'),
+      z.string().refine((value) => isFieldText(value), 'a header value holds a forbidden character'),
+    )
+    .default({}),
+  body: z.string().default(''),
+})
 const breakerObject = z.looseObject({
   use: pluginName,
-  fallback: z.undefined({ error: '`fallback` is not available in this version' }).optional(),
+  fallback: z
+    .union([z.strictObject({ service: z.string() }), fallbackAnswer], { error: fallbackHint })
+    .optional(),
 })
 
 const filterObject = z.looseObject({
@@ -78,6 +99,8 @@ export const slotKeys: Readonly<Record<PluginKind, readonly string[]>> = {
 /** Slot values with their defaults, for a use that is written as a bare name too. */
 export const readHealth = (use: string | z.output<typeof healthObject>) =>
   typeof use === 'string' ? healthObject.parse({ use }) : use
+export const readBreaker = (use: string | z.output<typeof breakerObject>) =>
+  typeof use === 'string' ? breakerObject.parse({ use }) : use
 export const readFilter = (use: string | z.output<typeof filterObject>) =>
   typeof use === 'string' ? filterObject.parse({ use }) : use
 

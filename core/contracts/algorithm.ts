@@ -26,11 +26,19 @@ export interface Backend extends Member {
 export interface BackendView {
   /** Every backend of the service, in config order. */
   readonly all: readonly Backend[]
-  /** Those that may be picked now: healthy, not drained, weight > 0; in panic, all with weight > 0. In config order. */
+  /**
+   * Those that may be picked now: healthy, not drained, weight > 0, and of a priority tier and zone that is to get
+   * exchanges; in panic, all with weight > 0. In config order.
+   */
   readonly available: readonly Backend[]
   /** True when too few were healthy (`panicThreshold`) and `available` therefore holds the unhealthy too. */
   readonly panic: boolean
-  /** Effective weight (configured weight, scaled by slow start), > 0 for every available backend. */
+  /**
+   * Effective weight, > 0 for every available backend: the configured one, scaled by slow start and by the share that the
+   * backend's tier and zone are to get. Fractions occur; only ratios count. It holds for this view: while a backend
+   * ramps up, a new one comes every second or so. An algorithm that never asks for weights gets the same shares by
+   * exclusion: `excluded` then passes backends over that are to get less than others.
+   */
   weight(backend: Backend): number
   /** Exchanges in flight on the backend, over all threads of this process. Costs one load per thread. */
   inFlight(backend: Backend): number
@@ -44,8 +52,12 @@ export interface BackendView {
 export interface PickRequest {
   /** Unsigned 32-bit hash of the service's `key`; computed at the first read. */
   readonly hash: number
-  /** True for backends that must not be picked for this try: already tried, refused by their breaker, at their
-   * connection limit, or over the load bound. */
+  /**
+   * True for backends that must not be picked for this try: already tried, refused by their breaker, at their
+   * connection limit, over the load bound, or passed over (see {@link BackendView.weight}). The answer stays the same within
+   * a pick, if `hash` is read before the first question or not at all. When all are excluded return undefined: the host asks
+   * once more without the load bound and without passing over, then turns to other zones and lower tiers by itself.
+   */
   excluded(backend: Backend): boolean
 }
 

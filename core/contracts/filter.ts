@@ -39,7 +39,8 @@ export interface HeaderFields {
   entries(): [name: string, value: string][]
 }
 
-/** Changes a body while it streams. Attached by a filter; framing becomes chunked (or close-delimited for HTTP/1.0). */
+/** Changes a body while it streams. Attached by a filter; framing becomes chunked (or close-delimited for HTTP/1.0). A throw
+ * ends the exchange with 500 `MR_PLUGIN_FAULT`, an error with the code `MR_BODY_TOO_LARGE` with 413; an answer that has begun is cut off. */
 export interface BodyTransform {
   /**
    * One piece of the body. Call `push` any number of times. A promise pauses the body until it settles.
@@ -67,6 +68,8 @@ export interface RequestView {
   /** Address of the client: the peer's, or what the PROXY protocol or a trusted proxy's X-Forwarded-For says. */
   readonly clientAddress: string
   readonly headers: HeaderFields
+  /** Bytes of the body: 0 where there is none, -1 where it is not known (chunked, or behind a transform). */
+  readonly bodyLength: number
   /** Attaches a streaming transform, in `onRequest` only. The first filter's transform sees the client's bytes first, also
    * where a filter between has read the body. */
   transformBody(transform: BodyTransform): void
@@ -120,6 +123,8 @@ export interface FilterExchange {
   /** Names in the config; `route` is its index key as `millrace explain` prints it. */
   readonly route: string
   readonly service: string
+  /** All backends of the service, in config order; the same array until the config changes. */
+  readonly backends: readonly Backend[]
   /** The backend of the current or last try. */
   readonly backend: Backend | undefined
   /** Tries so far. */
@@ -134,13 +139,16 @@ export interface FilterExchange {
   readonly signal: AbortSignal
   /** Answers now: no backend is asked, later filters are not entered. In `onRequest` only. */
   respond(response: OwnResponse): void
-  /** Asks for this backend (object, or its URL) first; ignored when it is not available or excluded. In `onRequest` only. */
+  /**
+   * Asks for this backend (object, or its URL) first. Ignored when it is down, drained, refused by its breaker or at its
+   * connection limit; load bound, slow start, zones and tiers do not keep from it. In `onRequest` only.
+   */
   prefer(backend: Backend | string): void
   /** Sends the exchange to another service; its own filters run after the current chain's. In `onRequest` only.
    * @throws MR_SERVICE_UNKNOWN */
   sendTo(service: string): void
-  /** Sends a copy to another service and ignores its answer. Bodies up to that service's `retries.bodyBuffer` are
-   * copied, longer ones are not mirrored. In `onRequest` only. @throws MR_SERVICE_UNKNOWN */
+  /** Sends a copy to another service and ignores its answer. The head is copied as it stands now, the body as the client
+   * sends it, or as `readBody` has given it; longer ones than that service's `retries.bodyBuffer` are not mirrored. In `onRequest` only. @throws MR_SERVICE_UNKNOWN */
   mirror(service: string): void
 }
 

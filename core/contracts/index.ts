@@ -1,6 +1,7 @@
 /** The public `millrace` API: all that a plugin imports. */
 export { z } from 'zod'
 export { type ConfigInput, defineConfig } from '../config/define.ts'
+export { serviceName } from '../config/service-name.ts'
 export { duration, rate, ratio, size } from '../config/units.ts'
 export { type ErrorCode, errorTable, MillraceError } from '../host/errors.ts'
 export type { Algorithm, Backend, BackendView, Member, PickRequest } from './algorithm.ts'

@@ -28,6 +28,7 @@ export const errorTable = {
   MR_TARGET_INVALID: { text: 'A request target is not allowed' },
   MR_SERVICE_UNKNOWN: { text: 'No service has the name' },
   // start and threads
+  MR_OVERRIDE: { text: 'What an operator decided cannot be' },
   MR_USAGE: { text: 'The command line makes no sense' },
   MR_PACKAGE_MISSING: { text: 'A package that this command needs is not installed' },
   MR_BENCH_FILE: { text: 'A file of measurements cannot be used' },

@@ -8,7 +8,7 @@ import { MillraceError } from './errors.ts'
 import { explainLoadError } from './load-errors.ts'
 import { checkPlugin, pluginOfModule } from './plugin-shape.ts'
 import { builtIn, type LoadedPlugin, PluginRegistry } from './registry.ts'
-import { resolveFrom, versioned } from './resolver.ts'
+import { installResolver, resolveFrom, versioned } from './resolver.ts'
 
 export { installResolver } from './resolver.ts'
 
@@ -67,4 +67,14 @@ function together(errors: readonly MillraceError[]): MillraceError {
   const lines = errors.map((error) => `- ${error.message.replaceAll('\n', '\n  ')}`)
   const message = `${errors.length} plugins cannot be used:\n${lines.join('\n')}`
   return new MillraceError(errors[0].code, message, { cause: new AggregateError(errors) })
+}
+
+/** The built-ins of that module and the plugins of the config, with `millrace` resolved to this core. */
+export async function loadRegistry(
+  sources: readonly PluginSource[],
+  builtinsUrl: URL,
+): Promise<PluginRegistry> {
+  installResolver()
+  const { builtins } = (await import(builtinsUrl.href)) as { builtins: readonly AnyPlugin[] }
+  return loadPlugins(sources, builtins)
 }

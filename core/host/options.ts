@@ -60,8 +60,7 @@ function readOptions(definition: Definition, raw: unknown): Outcome {
   const problems: OptionProblem[] = []
   const jsonSchema = optionsJsonSchema(definition.options)
   // Unknown keys are taken out before the schema sees them: each is named once, by us.
-  // The name stands there already, and a fallback is not available.
-  const slots = slotKeys[definition.kind].filter((key) => key !== 'use' && key !== 'fallback')
+  const slots = slotKeys[definition.kind].filter((key) => key !== 'use')
   const known = jsonSchema ? new KeyChecker(jsonSchema, slots).strip(raw ?? {}, problems) : (raw ?? {})
   const result = validate(definition.options, known)
   if (result.issues) problems.push(...result.issues.map(fromIssue))

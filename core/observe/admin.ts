@@ -2,6 +2,7 @@
  * which carries no traffic, so that it answers when the proxy is busy. */
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import { listenError } from '../host/listen-error.ts'
+import { breakerRoutes, type OverridesDesk } from './breaker-routes.ts'
 import type { ServiceState } from './service-state.ts'
 
 /** One part of the process that must be ready for traffic. */
@@ -18,6 +19,8 @@ export interface AdminDeps {
   /** Of the snapshot that is served. */
   revision(): number
   metricsText(): Promise<string>
+  /** What operators decide about breakers. */
+  readonly overrides: OverridesDesk
 }
 
 export interface AdminListener {
@@ -70,11 +73,12 @@ function routes(app: FastifyInstance, deps: AdminDeps): void {
       .header('cache-control', 'no-store')
       .send({ revision: deps.revision(), services: deps.services() })
   })
+  breakerRoutes(app, deps.overrides)
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send({
       error: 'not_found',
       message: `${request.method} ${request.url} is not known`,
-      known: ['/livez', '/readyz?verbose', '/metrics', '/v1/services'],
+      known: ['/livez', '/readyz?verbose', '/metrics', '/v1/services', '/v1/overrides'],
     }),
   )
   app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) =>

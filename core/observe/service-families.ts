@@ -46,6 +46,12 @@ export const serviceFamilies: readonly Family[] = [
     labels: ['service', 'status', 'outcome'],
     read: requests,
   },
+  perService(
+    'millrace_breaker_fallbacks_total',
+    'counter',
+    'Exchanges that got the fallback of their breaker.',
+    ({ reader }, index) => reader.service(index, serviceLayout.fallbacks),
+  ),
   perService('millrace_retries_total', 'counter', 'Tries after the first.', ({ reader }, index) =>
     reader.service(index, serviceLayout.retries),
   ),
@@ -122,6 +128,12 @@ export const backendFamilies: readonly Family[] = [
     'gauge',
     'Circuit breaker: 0 closed, 1 open, 2 half-open.',
     ({ table }, slot) => table.breaker[slot],
+  ),
+  perBackend(
+    'millrace_breaker_forced',
+    'gauge',
+    'What an operator has decided: 0 nothing, 1 held open, 2 held closed.',
+    ({ table }, slot) => table.forced[slot],
   ),
 ]
 

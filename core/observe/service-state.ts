@@ -1,7 +1,7 @@
 /** The live state of services and backends, for people and tools: what `/v1/services` answers. */
 import type { BreakerState } from '../contracts/circuit-breaker.ts'
 import type { PlacedService } from '../proxy/thread-snapshot.ts'
-import { health, type SharedTable, sumColumn } from '../threads/table.ts'
+import { type forced, health, type SharedTable, sumColumn } from '../threads/table.ts'
 import type { LatencySummary } from './latency-histogram.ts'
 import type { MetricsReader } from './metrics-reader.ts'
 import {
@@ -24,11 +24,14 @@ export interface BackendState {
   readonly weight: number
   readonly zone: string
   readonly tags: readonly string[]
+  readonly priority: number
   readonly health: 'unknown' | 'up' | 'down'
   /** Why the last probe failed, where one did. */
   readonly reason?: string
   readonly drained: boolean
   readonly breaker: BreakerState
+  /** What an operator has decided: `auto` leaves it to the breaker. */
+  readonly forced: keyof typeof forced
   readonly inFlight: number
   readonly connections: {
     readonly open: number
@@ -64,6 +67,7 @@ export interface StateSources {
 }
 
 export const breakerStates = ['closed', 'open', 'half-open'] as const satisfies readonly BreakerState[]
+const forcedNames = ['auto', 'open', 'closed'] as const satisfies readonly (keyof typeof forced)[]
 const healthNames = { [health.unknown]: 'unknown', [health.up]: 'up', [health.down]: 'down' } as const
 
 export function serviceStates(sources: StateSources): ServiceState[] {
@@ -85,13 +89,14 @@ function serviceState(sources: StateSources, { config, placement }: PlacedServic
     upstreamMs: quantiles(reader.latency(index, serviceLayout.upstream)),
     overheadMs: quantiles(reader.latency(index, serviceLayout.overhead)),
     backends: config.backends.map((backend, i) => {
-      const { url, weight, zone, tags } = backend
+      const { url, weight, zone, tags, priority } = backend
       const reason = sources.healthReason?.(`${config.name}/${url}`)
       return {
         url,
         weight,
         zone,
         tags,
+        priority,
         ...(reason ? { reason } : {}),
         ...slotState(sources, placement.slots[i]),
       }
@@ -102,11 +107,12 @@ function serviceState(sources: StateSources, { config, placement }: PlacedServic
 function slotState(
   { reader, table }: StateSources,
   slot: number,
-): Omit<BackendState, 'url' | 'weight' | 'zone' | 'tags'> {
+): Omit<BackendState, 'url' | 'weight' | 'zone' | 'tags' | 'priority'> {
   return {
     health: healthNames[table.health[slot] as keyof typeof healthNames] ?? 'unknown',
     drained: table.drained[slot] !== 0,
     breaker: breakerStates[table.breaker[slot]] ?? 'closed',
+    forced: forcedNames[table.forced[slot]] ?? 'auto',
     inFlight: sumColumn(table.inFlight, slot),
     connections: {
       open: sumColumn(table.open, slot),

@@ -65,6 +65,7 @@ export const serviceLayout = {
   /** [status class][outcome] */
   requests: 0,
   retries: statusClasses.length * exchangeOutcomes.length,
+  fallbacks: statusClasses.length * exchangeOutcomes.length + 1,
   request: 40,
   upstream: 40 + histogramCells,
   overhead: 40 + histogramCells * 2,
@@ -157,6 +158,10 @@ export class ThreadMetrics {
   /** Last head byte read → first upstream write, plus first response byte read → first client write. */
   overhead(service: number, ms: number): void {
     recordLatency(this.cells, this.#services + service * serviceLayout.stride + serviceLayout.overhead, ms)
+  }
+
+  fallback(service: number): void {
+    this.cells[this.#services + service * serviceLayout.stride + serviceLayout.fallbacks] += 1
   }
 
   retry(service: number): void {

@@ -5,6 +5,7 @@ import { sumColumn } from '../threads/table.ts'
 import { endCollecting, releaseCollected } from './collect.ts'
 import type { Exchange } from './exchange.ts'
 import { phase } from './exchange-state.ts'
+import { fallBack } from './fallback.ts'
 import { runAttemptFilters } from './filter-chain.ts'
 import type { Http1Upstream } from './http1-upstream.ts'
 import type { AttemptFailure } from './stream.ts'
@@ -45,6 +46,7 @@ export function startAttempt(exchange: Exchange): void {
 function noBackend(exchange: Exchange): void {
   const service = exchange.service!
   if (service.sawFull) enqueue(exchange)
+  else if (fallBack(exchange)) return
   else if (exchange.lastFailure) exchange.fail(exchange.lastFailure.code, exchange.lastFailure.reason)
   else exchange.fail('MR_NO_BACKEND')
 }

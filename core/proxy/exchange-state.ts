@@ -94,6 +94,8 @@ export abstract class ExchangeState extends Deadline {
   /** Attempts that cost: what `retries.attempts` counts. */
   costly = 0
   replayed = false
+  /** Its service had no backend left, and what stands for it was taken. */
+  fellBack = false
   isRetrying = false
   lastFailure: AttemptFailure | undefined = undefined
 
@@ -225,6 +227,7 @@ export abstract class ExchangeState extends Deadline {
     this.waitedMs = 0
     this.costly = 0
     this.replayed = false
+    this.fellBack = false
     this.isRetrying = false
     this.lastFailure = undefined
     this.responseHead = undefined

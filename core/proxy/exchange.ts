@@ -313,7 +313,10 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     this.preferred = undefined
     const { requestMs } = service.config.timeouts
     this.plane.wheel.set(this, requestMs)
-    this.keepsBody = this.requestLength !== 0 && service.config.retries.bodyBuffer > 0 && this.isIdempotent
+    // A body that a filter has read is held whole, whatever the method: it can go out again while nothing was sent.
+    const held = this.keepsBody && this.bytesIn > 0 && (this.requestDone || this.collected !== undefined)
+    this.keepsBody =
+      held || (this.requestLength !== 0 && service.config.retries.bodyBuffer > 0 && this.isIdempotent)
     if (this.upgrade !== '') this.upgrade = wantedUpgrade(this.head, service.config.upgrades)
   }
 
@@ -332,8 +335,12 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     this.finish('ok')
   }
 
-  /** A body transform threw. */
+  /** A body transform threw; one that finds the body too long is no fault. */
   bodyFault(error: unknown): void {
+    if (error instanceof Error && (error as { code?: unknown }).code === 'MR_BODY_TOO_LARGE') {
+      this.fail('MR_BODY_TOO_LARGE')
+      return
+    }
     this.plane.metrics.pluginFault()
     this.plane.log.error('a body transform failed', {
       code: 'MR_PLUGIN_FAULT',

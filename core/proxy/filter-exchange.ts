@@ -11,6 +11,7 @@ import type {
 } from '../contracts/filter.ts'
 import { MillraceError } from '../host/errors.ts'
 import { isOriginForm } from '../http1/target.ts'
+import { BackendState } from '../upstream/backend.ts'
 import type { OwnAnswer } from './answer.ts'
 import { collectBody } from './collect.ts'
 import type { Exchange } from './exchange.ts'
@@ -75,6 +76,10 @@ class RequestFacade implements RequestView {
 
   get headers(): HeaderFields {
     return this.#exchange.requestFields
+  }
+
+  get bodyLength(): number {
+    return this.#exchange.requestLength
   }
 
   transformBody(transform: BodyTransform): void {
@@ -187,6 +192,10 @@ export class ExchangeFacade implements FilterExchange {
     return this.#exchange.service?.name ?? ''
   }
 
+  get backends(): readonly Backend[] {
+    return this.#exchange.service?.backends ?? []
+  }
+
   get backend(): Backend | undefined {
     return this.#exchange.backend
   }
@@ -240,8 +249,12 @@ export class ExchangeFacade implements FilterExchange {
 
   prefer(backend: Backend | string): void {
     this.#requestOnly('prefer')
-    const url = typeof backend === 'string' ? backend : backend.url
-    this.#exchange.preferred = this.#exchange.service?.byUrl(url)
+    // Whose it is shows when it is picked: only the service's own view knows it.
+    if (backend instanceof BackendState) this.#exchange.preferred = backend
+    else
+      this.#exchange.preferred = this.#exchange.service?.byUrl(
+        typeof backend === 'string' ? backend : backend.url,
+      )
   }
 
   #service(name: string): ServiceRuntime {

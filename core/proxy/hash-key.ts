@@ -6,9 +6,14 @@ import type { Exchange } from './exchange.ts'
 export function hashString(value: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < value.length; i++) hash = Math.imul(hash ^ value.charCodeAt(i), 0x01000193)
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  return mix32(hash) >>> 0
+}
+
+/** MurmurHash3 fmix32, a bijection: every bit of the input changes about half of the result. Int32. */
+export function mix32(value: number): number {
+  let hash = Math.imul(value ^ (value >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
+  return hash ^ (hash >>> 16)
 }
 
 /** Value of one cookie (RFC 6265 §5.4 order: the first one counts). */

@@ -8,7 +8,10 @@ import type { Exchange, RequestLine } from './exchange.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
 import { type ClientStream, sent } from './stream.ts'
 
-const noSkip: ReadonlySet<string> = new Set()
+/** A copy is sent with its body: it asks for no 100. */
+const expect: ReadonlySet<string> = new Set(['expect'])
+/** A body behind a transform is sent in chunks: its length is not what the client said. */
+const expectAndLength: ReadonlySet<string> = new Set(['expect', 'content-length'])
 
 /** Copies the request as it stands now; it is sent when its body is complete, if that is short enough. */
 export function startMirror(exchange: Exchange, service: ServiceRuntime): void {
@@ -27,8 +30,12 @@ export function startMirror(exchange: Exchange, service: ServiceRuntime): void {
 /** The request's head as a head of its own: the original is reused when its exchange ends. */
 function copyHead(exchange: Exchange): MessageHead | undefined {
   const { head, fields, runtime } = exchange
-  let lines = fields?.changed ? fields.lines(noSkip) : keptFields(head, 1 << field.expect, exchange.nominated)
-  if (exchange.requestLength < 0) lines += 'Transfer-Encoding: chunked\r\n'
+  const chunked = exchange.requestLength < 0
+  const skipped = (1 << field.expect) | (chunked ? 1 << field.contentLength : 0)
+  let lines = fields?.changed
+    ? fields.lines(chunked ? expectAndLength : expect)
+    : keptFields(head, skipped, exchange.nominated)
+  if (chunked) lines += 'Transfer-Encoding: chunked\r\n'
   const bytes = Buffer.from(`${exchange.method} ${exchange.target} HTTP/1.1\r\n${lines}\r\n`, 'latin1')
   const copy = new MessageHead(runtime.limits.fields + 8)
   // What we added may make it longer than what clients may send.

@@ -65,6 +65,9 @@ export class ServiceBuilder {
       placed,
       table: this.#deps.table,
       thread: this.#deps.thread,
+      zone: this.#deps.zone ?? '',
+      now: this.#plane.now,
+      random: this.#plane.random,
       backends,
       filters,
       queue,
@@ -143,13 +146,13 @@ export class ServiceBuilder {
     if (former && former !== service) {
       former.successor = service
     }
-    service.refresh()
+    service.refresh(former === undefined)
   }
 
   #attachBreaker(service: ServiceRuntime, backend: HttpBackend): void {
     const { table } = this.#deps
     if (service.breaker === undefined) {
-      backend.gate = undefined
+      backend.breaker = undefined
       table.breaker[backend.slot] = 0
       return
     }
@@ -157,11 +160,11 @@ export class ServiceBuilder {
       const gate = service.breaker.for(backend, () => {
         table.breaker[backend.slot] = states[gate.state]
       })
-      backend.gate = gate
+      backend.breaker = gate
       table.breaker[backend.slot] = states[gate.state]
     } catch (error) {
       // Half a commit would be worse than a backend without its breaker.
-      backend.gate = undefined
+      backend.breaker = undefined
       service.onFault(backend, 'for', error)
     }
   }

@@ -2,85 +2,19 @@
  * backends, pools, queue and plugin instances are handed on to the next version. */
 
 import type { ServiceConfig } from '../config/snapshot.ts'
-import type { Algorithm, Backend, BackendView, PickRequest } from '../contracts/algorithm.ts'
+import type { Algorithm, Backend } from '../contracts/algorithm.ts'
 import type { CircuitBreaker, Outcome } from '../contracts/circuit-breaker.ts'
-import { health, type SharedTable, sumColumn } from '../threads/table.ts'
+import { forced, type SharedTable } from '../threads/table.ts'
 import type { BackendState } from '../upstream/backend.ts'
 import type { Exchange } from './exchange.ts'
 import type { FilterStep } from './filter-chain.ts'
-import { hashKey, hashString } from './hash-key.ts'
 import type { Http1Upstream } from './http1-upstream.ts'
+import { ServicePick } from './service-pick.ts'
 import type { ServiceQueue } from './service-queue.ts'
+import { makeView, type ServiceView } from './service-view.ts'
 import type { PlacedService } from './thread-snapshot.ts'
 
 export type HttpBackend = BackendState<Http1Upstream>
-
-class ServiceView implements BackendView {
-  readonly all: readonly Backend[]
-  readonly available: readonly Backend[]
-  readonly panic: boolean
-  readonly table: Uint8Array<SharedArrayBuffer> | undefined
-  readonly #inFlight: readonly Int32Array[]
-
-  constructor(service: ServiceRuntime, available: readonly HttpBackend[], panic: boolean) {
-    this.all = service.backends
-    this.available = available
-    this.panic = panic
-    this.table = service.placed.placement.table
-    this.#inFlight = service.table.inFlight
-    for (const backend of available) backend.availableIn = this
-  }
-
-  weight(backend: Backend): number {
-    return backend.weight
-  }
-
-  inFlight(backend: Backend): number {
-    return sumColumn(this.#inFlight, backend.slot)
-  }
-
-  isAvailable(backend: Backend): boolean {
-    return (backend as HttpBackend).availableIn === this
-  }
-}
-
-/** The one pick request of a service: reused, and told which exchange it is for. */
-class ServicePick implements PickRequest {
-  readonly #service: ServiceRuntime
-  exchange!: Exchange
-  #hash = -1
-  /** Refused by their breaker in this pick. */
-  readonly refused: Backend[] = []
-  /** Tried ones may be picked again: nothing else is left. */
-  again = false
-
-  constructor(service: ServiceRuntime) {
-    this.#service = service
-  }
-
-  begin(exchange: Exchange): void {
-    this.exchange = exchange
-    this.#hash = -1
-    this.again = false
-    if (this.refused.length > 0) this.refused.length = 0
-  }
-
-  get hash(): number {
-    if (this.#hash < 0) this.#hash = hashString(hashKey(this.#service.config.key, this.exchange))
-    return this.#hash
-  }
-
-  // HOT
-  excluded(backend: Backend): boolean {
-    if ((backend as HttpBackend).pool.full) {
-      this.#service.sawFull = true
-      return true
-    }
-    if (this.refused.length > 0 && this.refused.includes(backend)) return true
-    const tried = this.exchange.tried
-    return tried !== undefined && !this.again && tried.includes(backend as HttpBackend)
-  }
-}
 
 export class ServiceRuntime {
   readonly name: string
@@ -88,6 +22,8 @@ export class ServiceRuntime {
   readonly placed: PlacedService
   readonly index: number
   readonly table: SharedTable
+  /** Where this node is; '' nowhere. */
+  readonly zone: string
   readonly backends: readonly HttpBackend[]
   readonly filters: readonly FilterStep[]
   readonly queue: ServiceQueue
@@ -104,6 +40,7 @@ export class ServiceRuntime {
   #view: ServiceView | undefined = undefined
   #seenEpoch = -1
   readonly #pick: ServicePick
+  readonly #now: () => number
   /** `hook` and `error`: what threw; absent where the pick was wrong. */
   readonly onFault: (backend: Backend | undefined, hook?: string, error?: unknown) => void
 
@@ -111,6 +48,9 @@ export class ServiceRuntime {
     placed: PlacedService
     table: SharedTable
     thread: number
+    zone: string
+    now: () => number
+    random: () => number
     backends: readonly HttpBackend[]
     filters: readonly FilterStep[]
     queue: ServiceQueue
@@ -123,6 +63,7 @@ export class ServiceRuntime {
     this.name = this.config.name
     this.index = parts.placed.placement.index
     this.table = parts.table
+    this.zone = parts.zone
     this.backends = parts.backends
     this.filters = parts.filters
     this.queue = parts.queue
@@ -132,7 +73,8 @@ export class ServiceRuntime {
     this.activeRow = parts.table.active[parts.thread]
     this.retryingRow = parts.table.retrying[parts.thread]
     this.inFlightRow = parts.table.inFlight[parts.thread]
-    this.#pick = new ServicePick(this)
+    this.#now = parts.now
+    this.#pick = new ServicePick(this, parts.random)
     this.onFault = parts.onFault
   }
 
@@ -140,14 +82,16 @@ export class ServiceRuntime {
     return this.backends.find((backend) => backend.url === url)
   }
 
-  /** Makes the view anew from the shared table and shows it to the algorithm. */
-  refresh(): void {
+  /**
+   * Makes the view anew from the shared table and shows it to the algorithm.
+   * @param isFirst the service begins
+   */
+  refresh(isFirst = false): void {
     this.#seenEpoch = this.table.epoch[this.index]
-    const usable = this.backends.filter((b) => b.weight > 0 && this.table.drained[b.slot] === 0)
-    const healthy = usable.filter((b) => this.table.health[b.slot] !== health.down)
-    const panic =
-      healthy.length < usable.length && healthy.length < usable.length * this.config.panicThreshold
-    this.#view = new ServiceView(this, panic ? usable : healthy, panic)
+    const { table } = this
+    for (const backend of this.backends)
+      backend.gate = table.forced[backend.slot] === forced.closed ? undefined : backend.breaker
+    this.#view = makeView(this, this.#now(), isFirst)
     try {
       this.algorithm.update(this.#view)
     } catch (error) {
@@ -164,32 +108,58 @@ export class ServiceRuntime {
       this.sawFull = this.successor.sawFull
       return backend
     }
-    if (this.#view === undefined || this.table.epoch[this.index] !== this.#seenEpoch) this.refresh()
-    const view = this.#view!
+    let view = this.#view
+    if (
+      view === undefined ||
+      this.table.epoch[this.index] !== this.#seenEpoch ||
+      exchange.startMs >= view.stepAtMs
+    ) {
+      this.refresh()
+      view = this.#view!
+    }
     const request = this.#pick
-    request.begin(exchange)
+    request.begin(exchange, view)
     this.sawFull = false
     if (exchange.preferred !== undefined) {
       const preferred = exchange.preferred
       exchange.preferred = undefined
-      if (
-        preferred.availableIn === view &&
-        !request.excluded(preferred) &&
-        this.#permit(exchange, preferred, view)
-      ) {
-        return preferred
-      }
+      const isThere = preferred.availableIn === view || preferred.reservedIn === view
+      if (isThere && !request.isOut(preferred) && this.#permit(exchange, preferred, view)) return preferred
     }
     for (;;) {
-      const backend = this.#choose(request, view)
+      const backend = this.#choose(request, view) ?? this.#relent(request, view)
       if (backend === undefined) {
         if (exchange.tried === undefined || request.again || this.sawFull) return undefined
         request.again = true
+        request.harden()
         continue
       }
       if (this.#permit(exchange, backend, view)) return backend
       request.refused.push(backend)
     }
+  }
+
+  /** Nobody is left by all the rules: first the load bound and the shares are dropped, then the reserve is asked, the upper
+   * tiers first, the fewest in flight per weight. */
+  #relent(request: ServicePick, view: ServiceView): HttpBackend | undefined {
+    if (request.soft) {
+      request.soft = false
+      const backend = this.#choose(request, view)
+      if (backend !== undefined) return backend
+    }
+    let chosen: HttpBackend | undefined
+    let least = Number.POSITIVE_INFINITY
+    for (const backend of view.reserve) {
+      const load = view.inFlight(backend) / backend.weight
+      const isBetter =
+        chosen === undefined ||
+        backend.priority < chosen.priority ||
+        (backend.priority === chosen.priority && load < least)
+      if (!isBetter || request.excluded(backend)) continue
+      chosen = backend
+      least = load
+    }
+    return chosen
   }
 
   // HOT
@@ -202,7 +172,7 @@ export class ServiceRuntime {
       this.onFault(undefined, 'pick', error)
     }
     if (backend !== undefined && backend.availableIn === view && !request.excluded(backend)) return backend
-    const available = view.available as readonly HttpBackend[]
+    const { available } = view
     for (let i = 0; i < available.length; i++) {
       if (request.excluded(available[i])) continue
       this.onFault(backend)

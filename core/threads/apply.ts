@@ -11,6 +11,7 @@ import type { AccessLogSwitch, PreparedAccessLog } from './access-log-switch.ts'
 import { CommitQueue, transact, type Verdict } from './commit.ts'
 import type { HealthRunner } from './health.ts'
 import { type ErrorData, errorData } from './messages.ts'
+import type { Overrides } from './overrides.ts'
 import { placeServices } from './placement.ts'
 import { codeVersion } from './plugin-code.ts'
 import { probeListeners, probeSocketPath } from './probe-bind.ts'
@@ -37,6 +38,7 @@ export interface ApplierDeps {
   readonly registry: PluginRegistry
   readonly supervisor: Supervisor
   readonly health: HealthRunner
+  readonly overrides: Overrides
   readonly state: SharedState
   readonly accessLog: AccessLogSwitch
   /** The snapshot is the one served from now on. */
@@ -156,6 +158,8 @@ export class Applier {
       const target = await this.#target(source, plan)
       const health = await this.#deps.health.prepare(target.snapshot.services, source.registry)
       this.#deps.health.place(health, new Set(plan.slots.fresh.map(({ slot }) => slot)))
+      // Before a thread can see a new backend, what operators have decided about it holds.
+      this.#deps.overrides.apply(target.snapshot.services.values())
       return { plan, target, health, accessLog }
     } catch (error) {
       accessLog?.discard()

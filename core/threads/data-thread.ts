@@ -30,6 +30,7 @@ async function run(port: MessagePort, data: ThreadData): Promise<void> {
   const plane = new DataPlane({
     thread: data.thread,
     threads: data.threads,
+    zone: data.zone,
     clock,
     random: Math.random,
     table: SharedTable.attach(data.table),

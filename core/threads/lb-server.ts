@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/snapshot.ts'
-import type { AnyPlugin, Log } from '../contracts/plugin.ts'
+import type { Log } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
-import { installResolver, loadPlugins } from '../host/loader.ts'
+import { loadRegistry } from '../host/loader.ts'
 import type { PluginRegistry } from '../host/registry.ts'
 import type { AdminListener } from '../observe/admin.ts'
 import type { NodeState } from '../observe/family.ts'
@@ -20,6 +20,7 @@ import { ThreadDrain } from './drain-threads.ts'
 import { HealthRunner } from './health.ts'
 import type { BoundListener, LbServerOptions } from './lb-options.ts'
 import { type FromThread, toError } from './messages.ts'
+import { Overrides } from './overrides.ts'
 import { canReusePort } from './probe-bind.ts'
 import { Seeing } from './seeing.ts'
 import { SharedState } from './shared-state.ts'
@@ -40,9 +41,11 @@ const planeUrl = new URL(`../proxy/data-plane${extension}`, import.meta.url)
 export async function startLbServer(options: LbServerOptions): Promise<LbServer> {
   const wanted = options.config.bootstrap.node.threads
   const threads = wanted > 1 && !(await canReusePort()) ? 1 : wanted
+  const registry =
+    options.registry ?? (await loadRegistry(options.config.bootstrap.plugins, options.builtinsUrl))
   if (threads < wanted)
     options.log.warn('this system cannot share a port between threads: one data thread serves')
-  const server = new LbServer(options, threads, options.registry ?? (await loadRegistry(options)))
+  const server = new LbServer(options, threads, registry)
   try {
     await server.start()
     return server
@@ -50,12 +53,6 @@ export async function startLbServer(options: LbServerOptions): Promise<LbServer>
     await server.close()
     throw error
   }
-}
-
-async function loadRegistry({ builtinsUrl, config }: LbServerOptions): Promise<PluginRegistry> {
-  installResolver()
-  const { builtins } = (await import(builtinsUrl.href)) as { builtins: readonly AnyPlugin[] }
-  return loadPlugins(config.bootstrap.plugins, builtins)
 }
 
 export type { BoundListener, LbServerOptions } from './lb-options.ts'
@@ -70,6 +67,7 @@ export class LbServer {
   readonly #supervisor: Supervisor
   readonly #applier: Applier
   readonly #accessLog: AccessLogSwitch
+  readonly #overrides: Overrides
   readonly #seeing: Seeing
   readonly #hurry = new AbortController()
   #admin: AdminListener | undefined
@@ -81,8 +79,7 @@ export class LbServer {
 
   /** Use {@link startLbServer}. */
   constructor(options: LbServerOptions, threads: number, registry: PluginRegistry) {
-    const clock = options.clock ?? systemClock
-    const { log } = options
+    const { clock = systemClock, log } = options
     this.#options = options
     this.#clock = clock
     this.#log = log
@@ -101,12 +98,17 @@ export class LbServer {
       metrics: (id, plugin) => pluginMetrics.of(id, plugin),
       enabled: options.config.bootstrap.probing === 'self',
     })
+    this.#overrides = new Overrides({
+      ...{ clock, log, table, directory: options.config.bootstrap.node.data },
+      services: () => this.#applier.served?.services.values() ?? [],
+    })
     this.#supervisor = new Supervisor(this.#supervision(threads), threads)
     this.#applier = new Applier({
       log,
       registry,
       supervisor: this.#supervisor,
       health: this.#health,
+      overrides: this.#overrides,
       state: this.#state,
       accessLog: this.#accessLog,
       committed: (snapshot) => log.info('config applied', { revision: snapshot.revision }),
@@ -114,6 +116,7 @@ export class LbServer {
     this.#seeing = new Seeing({
       state: this.#state,
       health: this.#health,
+      overrides: this.#overrides,
       served: () => this.#applier.served,
       threads: () => this.#supervisor.states(),
       draining: () => this.#draining,
@@ -124,10 +127,9 @@ export class LbServer {
 
   /** @throws when an address is taken, a thread cannot start, or the config is refused */
   async start(): Promise<void> {
-    const { config } = this.#options
-    this.#admin = await this.#seeing.listen(config.bootstrap.admin)
+    this.#admin = await this.#seeing.listen(this.#options.config.bootstrap.admin)
     await this.#supervisor.start()
-    const result = await this.apply(config)
+    const result = await this.apply(this.#options.config)
     if (result.status !== 'applied') throw toError(result.problems[0])
   }
 
@@ -248,6 +250,7 @@ export class LbServer {
     this.#hurry.abort()
     await this.#supervisor.stop()
     await this.#health.stop()
+    await this.#overrides.stop()
     this.#stalls.stop()
     await this.#accessLog.close()
     await this.#admin?.close()
@@ -255,7 +258,7 @@ export class LbServer {
 
   #supervision(threads: number): SupervisorDeps {
     const { table, metrics, arena } = this.#state
-    const { builtinsUrl, dataPlaneUrl } = this.#options
+    const { builtinsUrl, dataPlaneUrl, config } = this.#options
     const ticketKeys = randomBytes(48)
     return {
       clock: this.#clock,
@@ -264,6 +267,7 @@ export class LbServer {
       data: (thread) => ({
         thread,
         threads,
+        zone: config.bootstrap.node.zone,
         table: table.buffers,
         metrics,
         arena: arena.buffers,

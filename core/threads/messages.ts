@@ -11,6 +11,8 @@ import type { TableBuffers } from './table.ts'
 export interface ThreadData {
   readonly thread: number
   readonly threads: number
+  /** Zone of this node; empty: none. */
+  readonly zone: string
   readonly table: TableBuffers
   readonly metrics: MetricsBuffers
   readonly arena: ArenaBuffers

@@ -9,6 +9,8 @@ import type { SharedTable } from './table.ts'
 export interface PlaneDeps {
   readonly thread: number
   readonly threads: number
+  /** Zone of this node; absent or empty: none. */
+  readonly zone?: string
   readonly clock: Clock
   random(): number
   readonly table: SharedTable

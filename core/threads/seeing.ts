@@ -9,6 +9,7 @@ import type { ServiceState } from '../observe/service-state.ts'
 import { serviceStates } from '../observe/service-state.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
 import type { HealthRunner } from './health.ts'
+import type { Overrides } from './overrides.ts'
 import type { SharedState } from './shared-state.ts'
 import { type ReadinessEntry, readiness } from './status.ts'
 import type { ThreadState } from './supervise.ts'
@@ -16,6 +17,7 @@ import type { ThreadState } from './supervise.ts'
 export interface SeeingSources {
   readonly state: SharedState
   readonly health: HealthRunner
+  readonly overrides: Overrides
   served(): ThreadSnapshot | undefined
   threads(): readonly ThreadState[]
   draining(): boolean
@@ -53,6 +55,7 @@ export class Seeing {
       services: () => this.services(),
       revision: () => this.#revision,
       metricsText: () => this.metricsText(),
+      overrides: this.#sources.overrides,
     })
   }
 

@@ -94,6 +94,7 @@ export class SharedState {
       table.health[slot] = health.unknown
       table.drained[slot] = 0
       table.breaker[slot] = 0
+      table.forced[slot] = 0
       table.generation[slot]++
       this.reader.clearBackend(slot)
     }

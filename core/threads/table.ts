@@ -5,6 +5,8 @@
  */
 
 export const health = { unknown: 0, up: 1, down: 2 } as const
+/** What an operator has decided about a backend's breaker. */
+export const forced = { auto: 0, open: 1, closed: 2 } as const
 
 export interface TableShape {
   readonly threads: number
@@ -45,6 +47,8 @@ export class SharedTable {
   readonly drained: Int32Array
   /** [slot] 0 closed, 1 open, 2 half-open; written by the thread whose breaker changed, for seeing only. */
   readonly breaker: Int32Array
+  /** [slot] `forced.*`, an operator's switch, written by the main thread. */
+  readonly forced: Int32Array
   /** [slot] counts up with each owner of the slot. */
   readonly generation: Int32Array
   /** [service] counts up when availability changed: threads then rebuild their view. */
@@ -73,6 +77,7 @@ export class SharedTable {
     this.health = next(slots)
     this.drained = next(slots)
     this.breaker = next(slots)
+    this.forced = next(slots)
     this.generation = next(slots)
     this.epoch = next(services)
   }
@@ -80,7 +85,7 @@ export class SharedTable {
   static create(shape: TableShape): SharedTable {
     const rowBytes = (cells: number): number => (cells * 4 + 63) & ~63
     const perThread = rowBytes(shape.slots) * 3 + rowBytes(shape.services) * 3 + rowBytes(addressCells)
-    const fixed = rowBytes(shape.threads) + rowBytes(shape.slots) * 4 + rowBytes(shape.services)
+    const fixed = rowBytes(shape.threads) + rowBytes(shape.slots) * 5 + rowBytes(shape.services)
     // Untouched pages of a fresh SharedArrayBuffer cost address space, not memory.
     const memory = new SharedArrayBuffer(perThread * shape.threads + fixed)
     return new SharedTable({ shape, memory })

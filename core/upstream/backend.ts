@@ -13,12 +13,23 @@ export class BackendState<C extends PoolConnection> implements Backend {
   weight: number
   zone: string
   tags: readonly string[]
+  priority: number
   config: BackendConfig
   readonly addresses: AddressBook
   pool!: Pool<C>
+  /** Its breaker, where the service has one. */
+  breaker: BreakerGate | undefined = undefined
+  /** The breaker that is asked; none while an operator holds it closed. */
   gate: BreakerGate | undefined = undefined
   /** The newest view that this backend is available in. */
   availableIn: object | undefined = undefined
+  /** The newest view that keeps it in reserve: healthy, but another zone or tier has its exchanges. */
+  reservedIn: object | undefined = undefined
+  /** Weight in the newest view, and how many of 2^31 draws leave it to an algorithm that does not go by weight. */
+  effectiveWeight = 0
+  keepBelow = 0
+  /** Since when it has been able to take exchanges; NaN while it is not, -Infinity since its service began. */
+  servesSinceMs = Number.NaN
   /** Exchanges that one connection may carry at once; drops to 1 when the backend closes pipelined connections. */
   pipelining = 1
   /** Options of `tls.connect`; undefined for plain backends. */
@@ -35,6 +46,7 @@ export class BackendState<C extends PoolConnection> implements Backend {
     this.weight = config.weight
     this.zone = config.zone
     this.tags = config.tags
+    this.priority = config.priority
     this.addresses = addresses
   }
 
@@ -44,5 +56,6 @@ export class BackendState<C extends PoolConnection> implements Backend {
     this.weight = config.weight
     this.zone = config.zone
     this.tags = config.tags
+    this.priority = config.priority
   }
 }

@@ -2,13 +2,17 @@ import { type Algorithm, type Backend, type BackendView, definePlugin, type Pick
 import { RandomSource } from '../lib/random-source.ts'
 import { WeightedDraw } from '../lib/weighted-draw.ts'
 
-/** Up to here every backend is looked at; beyond, so many are drawn by weight. */
-const exactLimit = 64
-const sampleSize = 8
+/** Up to here every backend is looked at; beyond, so many are drawn by weight, and the best of the last pick again. */
+const exactLimit = 16
+const sampleSize = 3
 
 /**
  * The backend with the fewest exchanges in flight per weight. Backends that tie, as all do while idle, take turns by
  * smooth weighted round robin among themselves, so shares follow the weights at any load.
+ *
+ * Beyond {@link exactLimit} backends a pick is O(1): a few draws by weight, and the backend that was the best of the last
+ * pick. That memory is worth as much as many more draws (Mitzenmacher, Prabhakar and Shah, "Load balancing with memory",
+ * FOCS 2002), which would cost more than all else in a pick.
  */
 class LeastConnections implements Algorithm {
   private readonly random: () => number
@@ -18,6 +22,8 @@ class LeastConnections implements Algorithm {
   private weight = new Float64Array(0)
   /** How far each is behind its share of the ties. */
   private credit = new Float64Array(0)
+  /** The best of the last sample, -1 for none: it counts only where it has fewer than all that are drawn. */
+  private remembered = -1
   /** Indices that tie in the pick under way. */
   private readonly ties = new Int32Array(exactLimit)
 
@@ -35,6 +41,7 @@ class LeastConnections implements Algorithm {
       view.available,
       (backend, index) => credits.get(backend) ?? this.random() * this.weight[index],
     )
+    this.remembered = -1
     if (this.backends.length > exactLimit) this.draw.update(view)
   }
 
@@ -80,19 +87,24 @@ class LeastConnections implements Algorithm {
   }
 
   private sample(view: BackendView, request: PickRequest): Backend | undefined {
-    const { draw, weight } = this
-    let chosen = -1
-    let least = Number.POSITIVE_INFINITY
-    for (let left = sampleSize; left > 0; left--) {
-      const index = draw.pick(request)
-      if (index < 0) return undefined
-      const load = view.inFlight(draw.backends[index]) / weight[index]
-      if (load < least) {
-        least = load
-        chosen = index
-      }
+    const { draw, weight, backends } = this
+    let chosen = draw.pick(request)
+    if (chosen < 0) return undefined
+    let least = view.inFlight(backends[chosen]) / weight[chosen]
+    for (let left = sampleSize - 1; left > 0; left--) {
+      const index = draw.index()
+      const load = view.inFlight(backends[index]) / weight[index]
+      if (load >= least || request.excluded(backends[index])) continue
+      least = load
+      chosen = index
     }
-    return draw.backends[chosen]
+    const kept = this.remembered
+    if (kept >= 0) {
+      const load = view.inFlight(backends[kept]) / weight[kept]
+      if (load < least && !request.excluded(backends[kept])) chosen = kept
+    }
+    this.remembered = chosen
+    return backends[chosen]
   }
 }
 
@@ -100,7 +112,7 @@ export default definePlugin({
   api: 1,
   kind: 'algorithm',
   name: 'least-connections',
-  description: 'Fewest exchanges in flight per weight; exact up to 64 backends, sampled beyond.',
+  description: 'Fewest exchanges in flight per weight; exact up to 16 backends, sampled beyond.',
   options: z.strictObject({}),
   create: (context) => new LeastConnections(() => context.random()),
 })

@@ -31,7 +31,7 @@ class PowerOfTwoChoices implements Algorithm {
     if (first < 0 || view === undefined) return undefined
     const backends = draw.backends
     for (let tries = backends.length === 1 ? 0 : secondDraws; tries > 0; tries--) {
-      const second = draw.index()
+      const second = backends.length === 2 ? 1 - first : draw.index()
       if (second === first || request.excluded(backends[second])) continue
       const firstLoad = view.inFlight(backends[first]) * draw.weight(second)
       const secondLoad = view.inFlight(backends[second]) * draw.weight(first)

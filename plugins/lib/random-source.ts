@@ -25,9 +25,4 @@ export class RandomSource {
     state[2] = ((state[2] << 21) | (state[2] >>> 11)) + sum
     return sum >>> 1
   }
-
-  /** Uniform in [0, limit) up to a bias of limit / 2^31. */
-  below(limit: number): number {
-    return Math.floor((this.next31() * limit) / span)
-  }
 }

@@ -9,8 +9,8 @@ export class WeightedDraw {
   backends: readonly Backend[] = []
   private readonly source: RandomSource
   private weights = new Float64Array(0)
-  /** Chance that column i keeps i, scaled to 2^31 - 1; else it yields `alias[i]`. */
-  private keep = new Int32Array(0)
+  /** Column i yields i up to here, an amount of i + the chance that it keeps i; beyond, `alias[i]`. */
+  private keep = new Float64Array(0)
   private alias = new Int32Array(0)
   private equal = true
 
@@ -29,9 +29,10 @@ export class WeightedDraw {
 
   /** An index into `backends`; there must be one. Whether it is excluded is the caller's to see. */
   index(): number {
-    const column = this.source.below(this.backends.length)
-    if (this.equal || this.source.next31() <= this.keep[column]) return column
-    return this.alias[column]
+    // One random number is both: its whole part the column, its fraction the coin. Ten thousand backends leave 17 bits.
+    const drawn = (this.source.next31() * this.backends.length) / span
+    const column = Math.floor(drawn)
+    return this.equal || drawn < this.keep[column] ? column : this.alias[column]
   }
 
   weight(index: number): number {
@@ -66,7 +67,7 @@ export class WeightedDraw {
     const size = weights.length
     const scale = size / weights.reduce((sum, weight) => sum + weight, 0)
     const chance = weights.map((weight) => weight * scale)
-    const keep = new Int32Array(size).fill(span - 1)
+    const keep = Float64Array.from({ length: size }, (_, index) => index + 1)
     const alias = Int32Array.from({ length: size }, (_, index) => index)
     const small: number[] = []
     const large: number[] = []
@@ -74,7 +75,7 @@ export class WeightedDraw {
     while (small.length > 0 && large.length > 0) {
       const poor = small.pop() as number
       const rich = large.pop() as number
-      keep[poor] = Math.floor(chance[poor] * (span - 1))
+      keep[poor] = poor + chance[poor]
       alias[poor] = rich
       chance[rich] += chance[poor] - 1
       ;(chance[rich] < 1 ? small : large).push(rich)

@@ -7,6 +7,8 @@ interface Import {
   readonly specifier: string
   /** `import()`: loaded when it is needed. */
   readonly lazy: boolean
+  /** Of types alone: it is gone when the code runs. */
+  readonly erased: boolean
   readonly offset: number
 }
 
@@ -24,7 +26,8 @@ function moduleUrl(node: SyntaxNode): string | undefined {
 export function importsOf(source: Source): Import[] {
   const found: Import[] = []
   const add = (specifier: string | undefined, lazy: boolean, node: SyntaxNode): void => {
-    if (specifier !== undefined) found.push({ specifier, lazy, offset: node.start })
+    const erased = node.type === 'TSImportType' || (node.importKind ?? node.exportKind) === 'type'
+    if (specifier !== undefined) found.push({ specifier, lazy, erased, offset: node.start })
   }
   for (const statement of source.body)
     walk(statement, (node) => {
@@ -134,9 +137,9 @@ export function importOffences(source: Source): Offence[] {
   const folder = source.file.split('/')[0]
   const rule = rules[folder]
   if (rule === undefined) return []
-  return importsOf(source).flatMap(({ specifier, lazy, offset }) => {
+  return importsOf(source).flatMap(({ specifier, lazy, erased, offset }) => {
     const target = targetOf(source.file, specifier)
-    const why = common(folder, target, lazy) ?? rule(target, lazy, source.file)
+    const why = common(folder, target, lazy) ?? rule(target, lazy || erased, source.file)
     const line = lineOf(source, offset)
     return why === undefined ? [] : [{ file: source.file, line, message: `import of '${specifier}': ${why}` }]
   })

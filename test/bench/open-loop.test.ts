@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DelayOptions } from '../../bench/arms/delay-backend.ts'
 import { Processes } from '../../bench/arms/processes.ts'
 import { type DelayBackend, startDelayBackend } from '../../bench/harness/delay-backend.ts'
-import { runDriver } from '../../bench/harness/measure-block.ts'
+import { OpenLoopDriver } from '../../bench/harness/open-loop-driver.ts'
 import { gaps } from '../../bench/load/arrivals.ts'
 import { blockFaults } from '../../bench/load/block-faults.ts'
 import type { OpenLoopOptions, OpenLoopResult } from '../../bench/load/open-loop.ts'
@@ -30,6 +30,10 @@ describe('arrivals', () => {
 describe('open loop', () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-open-loop-'))
   const processes = new Processes(directory)
+  let driver: OpenLoopDriver
+  beforeAll(async () => {
+    driver = await OpenLoopDriver.start({ processes, cores: '0' }, { warmupSeconds: 1 })
+  })
   afterAll(async () => {
     await processes.stopAll()
     rmSync(directory, { recursive: true, force: true })
@@ -42,8 +46,7 @@ describe('open loop', () => {
     })
 
   function load(port: number, options: Partial<OpenLoopOptions>): Promise<OpenLoopResult> {
-    const host = { processes, cores: '0', spin: false }
-    return runDriver(host, {
+    return driver.run({
       ...{ url: `http://127.0.0.1:${port}/`, ratePerSecond: 500, seconds: 2, warmupSeconds: 0.5 },
       ...{ arrivals: 'poisson', seed: 7, connections: 512, patienceMs: 5000, spin: false },
       ...options,

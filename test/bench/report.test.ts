@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { judgeSeries } from '../../bench/load/soak.ts'
 import { readOptions } from '../../bench/options.ts'
 import { barChart } from '../../bench/report/bar-chart.ts'
 import { evaluate, verdict } from '../../bench/report/checks.ts'
@@ -65,9 +66,12 @@ describe('checks', () => {
   })
 
   test('a soak is faulted for growth, failures and what is left behind', () => {
+    const samples = (rise: number) =>
+      Array.from({ length: 60 }, (_, at) => ({ seconds: at, value: 5000 + rise * at + 100 * (at % 4) }))
+    const [level, rising] = [samples(0), samples(50)]
     const soak = {
       minutes: 1,
-      series: [],
+      series: [judgeSeries('resident bytes', level)!, judgeSeries('heap bytes, isolate 1', rising)!],
       counts: { get: 5 },
       failures: ['get at 1 s: status 502'],
       reloads: 0,
@@ -76,10 +80,17 @@ describe('checks', () => {
       gaugesAfter: { millrace_pool_open: 20, millrace_client_connections: 2 },
     }
     expect(soakFaults(soak)).toEqual([
+      expect.stringMatching(/^heap bytes, isolate 1 grows by [23],\d{3} a minute \(99 % interval /),
       'millrace_client_connections is 2 after the load',
       '1 exchanges failed',
       '30 descriptors left over',
     ])
+    expect(soakFaults({ ...soak, series: [] })).toEqual(
+      expect.arrayContaining([
+        'resident bytes: too few samples for a slope',
+        'heap bytes: too few samples for a slope',
+      ]),
+    )
   })
 })
 

@@ -5,7 +5,7 @@ import { summariseProfile } from '../../bench/stats/cpu-profile.ts'
 import { parseGcTrace } from '../../bench/stats/gc-trace.ts'
 import { parseGauges } from '../../bench/stats/prometheus.ts'
 import { seededRandom, shuffled } from '../../bench/stats/random.ts'
-import { trend } from '../../bench/stats/slope.ts'
+import { commonSlope, trend } from '../../bench/stats/slope.ts'
 import { median, ratiosByRound, spread } from '../../bench/stats/summary.ts'
 
 describe('summary', () => {
@@ -56,9 +56,44 @@ describe('trend', () => {
     expect(line?.perMinute).toBeCloseTo(1, 1)
   })
 
+  test('its interval holds what is level, and lies above 0 where the floor rises', () => {
+    const level = trend(points((seconds) => 100 + (seconds % 40)))!
+    expect(level.low).toBeLessThanOrEqual(0)
+    expect(level.high).toBeGreaterThanOrEqual(0)
+    const rising = trend(points((seconds) => 100 + seconds / 60 + (seconds % 40)))!
+    expect(rising.low).toBeGreaterThan(0.5)
+    expect(rising.high).toBeLessThan(1.5)
+  })
+
+  test('one that falls does not grow', () => {
+    expect(trend(points((seconds) => 1000 - seconds))!.high).toBeLessThan(0)
+  })
+
   test('what grew in the warm-up only does not count', () => {
     const line = trend(points((seconds) => Math.min(seconds, 100)))
     expect(line?.perMinute).toBeCloseTo(0, 5)
+  })
+})
+
+describe('slope of several processes', () => {
+  const options = { confidence: 0.99, random: seededRandom(3) }
+  const line = (level: number, perSecond: number) =>
+    Array.from({ length: 6 }, (_, at) => ({
+      seconds: at * 10,
+      value: level + perSecond * at * 10 + (at % 2),
+    }))
+
+  test('is that within them, not that between them', () => {
+    const slope = commonSlope([line(500, 1), line(100, 1)], options)!
+    expect(slope.low).toBeLessThan(60)
+    expect(slope.high).toBeGreaterThan(60)
+    expect(slope.low).toBeGreaterThan(50)
+    expect(slope.high).toBeLessThan(70)
+  })
+
+  test('of too few points there is none', () => {
+    expect(commonSlope([line(500, 1)], options)).toBeUndefined()
+    expect(commonSlope([], options)).toBeUndefined()
   })
 })
 
@@ -70,8 +105,11 @@ describe('readings', () => {
         ['1/2', 50],
       ]),
       waits: new Map([['1/1', 7]]),
-      userTicks: 10,
-      kernelTicks: 10,
+      userTicks: new Map([
+        ['1/1', 10],
+        ['1/2', 500],
+      ]),
+      kernelTicks: new Map([['1/1', 10]]),
     }
     const after = {
       threads: new Map([
@@ -82,13 +120,17 @@ describe('readings', () => {
         ['1/1', 10],
         ['1/3', 2],
       ]),
-      userTicks: 11,
-      kernelTicks: 13,
+      userTicks: new Map([['1/1', 11]]),
+      kernelTicks: new Map([
+        ['1/1', 12],
+        ['1/3', 1],
+      ]),
     }
     expect(cpuBetween(before, after)).toEqual({
       nanoseconds: 325,
       waitedNanoseconds: 5,
       userShare: 0.25,
+      ticks: 4,
       lostThreads: 1,
     })
   })

@@ -20,7 +20,9 @@ routes:
 services:
   api:
     algorithm: least-connections
-    backends: [{ url: "http://127.0.0.1:9001", weight: 3, zone: a, tags: [big] }, unix:/run/app.sock]
+    backends: [{ url: "http://127.0.0.1:9001", weight: 3, zone: a, tags: [big], priority: 1 }, unix:/run/app.sock]
+    loadBound: 1.25
+    slowStart: 30s
     health: { use: http-probe, path: /health, interval: 1500ms, initial: down }
     breaker: off
     retries: { attempts: 2, budget: 12.5%, bodyBuffer: 1000, on: [502, 503] }
@@ -130,7 +132,8 @@ services:
     const { out } = await explain('-l', 'web', 'GET', 'http://shop.example.com/api')
     expect(out).toContain('filters    request-id → headers\n')
     expect(out).toContain('algorithm  least-connections, breaker off, health http-probe\n')
-    expect(out).toContain('backend    http://127.0.0.1:9001 weight 3\n')
+    expect(out).toContain('balancing  load bound 1.25, slow start 30s, zones preferred, panic under 50%\n')
+    expect(out).toContain('backend    http://127.0.0.1:9001 weight 3 zone a priority 1\n')
   })
 
   test('tells each listener apart', async () => {

@@ -39,7 +39,12 @@ describe('JSON Schema', () => {
       required: ['use', 'window'],
       additionalProperties: false,
     })
-    expect(foreign).toEqual({ type: 'object', properties: { use: { const: 'foreign' } }, required: ['use'] })
+    expect(foreign).toEqual({
+      type: 'object',
+      properties: { use: { const: 'foreign' }, fallback: expect.anything() },
+      required: ['use'],
+    })
+    expect(foreign.properties.fallback.anyOf).toHaveLength(2)
   })
 
   test('leads nowhere outside itself', () => {

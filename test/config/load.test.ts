@@ -20,6 +20,7 @@ describe('defaults', () => {
           weight: 1,
           zone: '',
           tags: [],
+          priority: 0,
         },
       ],
       health: undefined,
@@ -30,6 +31,9 @@ describe('defaults', () => {
       connections: { max: 256, idleMs: 60_000, pipelining: 1, queue: 1024, queueTimeoutMs: 1000 },
       upgrades: ['websocket'],
       panicThreshold: 0.5,
+      loadBound: 0,
+      slowStart: { windowMs: 0, aggression: 1, minimum: 0.1 },
+      zonePreference: true,
       key: { from: 'client-ip', name: '' },
       host: { mode: 'client', value: '' },
       tls: { verify: true, ca: undefined, serverName: undefined, cert: undefined, key: undefined },
@@ -40,7 +44,7 @@ describe('defaults', () => {
     const { bootstrap, snapshot, files, warnings } = await load(oneService)
     expect(bootstrap).toEqual({
       fleet: 'default',
-      node: { id: 'lb-1', threads: 1, data: '/nowhere/.millrace', advertise: '127.0.0.1' },
+      node: { id: 'lb-1', threads: 1, data: '/nowhere/.millrace', advertise: '127.0.0.1', zone: '' },
       admin: undefined,
       probing: 'self',
       plugins: [],

@@ -129,7 +129,7 @@ describe('what is wrong is said in plain words', () => {
     ['services: { a: { backends: [], health: { use: x, rise: 0 } } }', 'expected at least 1', undefined],
     [
       'services: { a: { backends: [], breaker: { use: x, fallback: 1 } } }',
-      '`fallback` is not available',
+      'expected { service: name } or { status, headers, body }',
       undefined,
     ],
     ['services: { a: { backends: [], algorithm: ./mine.ts } }', 'expected the name of a plugin', undefined],

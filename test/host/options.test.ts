@@ -113,7 +113,7 @@ describe('an unknown key', () => {
       'a | unknown key "a"; known: id, failOpen, deadline',
     ])
     expect(problems(z.strictObject({}), { a: 1 }, 'circuit-breaker')).toEqual([
-      'a | unknown key "a"; there are no options here',
+      'a | unknown key "a"; known: fallback',
     ])
   })
 

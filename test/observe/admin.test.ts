@@ -8,6 +8,7 @@ import { outcomeIndex } from '#core/observe/thread-metrics'
 import { health } from '#core/threads/table'
 import { measured } from './sources.ts'
 
+const nothingDecided = { document: {}, set: async () => ({}), clear: async () => ({}) }
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup()
@@ -22,6 +23,7 @@ async function start(deps: Partial<AdminDeps> = {}): Promise<{ admin: AdminListe
       services: () => serviceStates(source),
       revision: () => 7,
       metricsText: () => new MetricsExport(source).text(),
+      overrides: nothingDecided,
       ...deps,
     },
   )
@@ -108,9 +110,11 @@ test('/v1/services gives the live state of services and backends', async () => {
       weight: 1,
       zone: 'a',
       tags: [],
+      priority: 0,
       health: 'up',
       drained: false,
       breaker: 'closed',
+      forced: 'auto',
       inFlight: 2,
       connections: { open: 4, idle: 3, opened: 0, failed: 0 },
       attempts: { success: 1, failure: 0, cancelled: 0 },
@@ -120,10 +124,12 @@ test('/v1/services gives the live state of services and backends', async () => {
       weight: 1,
       zone: 'a',
       tags: [],
+      priority: 0,
       health: 'down',
       reason: 'status 503',
       drained: true,
       breaker: 'open',
+      forced: 'auto',
       inFlight: 0,
       connections: { open: 0, idle: 0, opened: 0, failed: 1 },
       attempts: { success: 0, failure: 1, cancelled: 0 },
@@ -162,6 +168,7 @@ test('an address in use is MR_LISTEN and names the address', async () => {
     services: () => [],
     revision: () => 0,
     metricsText: async () => '',
+    overrides: nothingDecided,
   }
   const failed = startAdmin({ host: '127.0.0.1', port }, deps)
   await expect(failed).rejects.toMatchObject({ code: 'MR_LISTEN', path: 'admin' })

@@ -25,6 +25,7 @@ function backend(url: string): BackendConfig {
     weight: 1,
     zone: 'a',
     tags: [],
+    priority: 0,
   }
 }
 

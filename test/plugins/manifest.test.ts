@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { builtins } from '../../plugins/manifest.ts'
+import { filterOptions } from './filter-options.ts'
 import { parsed } from './make.ts'
 
 const root = new URL('../../plugins/', import.meta.url)
@@ -15,9 +16,11 @@ test('every file under a kind is a built-in of that kind and name, and the other
 describe.each(
   builtins.map((plugin) => [`${plugin.kind} ${plugin.name}`, plugin] as const),
 )('%s', (_, plugin) => {
-  test('works without options, refuses unknown ones, and says what it is', () => {
-    expect(() => parsed(plugin, {})).not.toThrow()
-    expect(() => parsed(plugin, { unheardOf: 1 })).toThrow(/unheardOf/)
+  const options = plugin.kind === 'filter' ? filterOptions[plugin.name] : {}
+
+  test('works with its options, refuses unknown ones, and says what it is', () => {
+    expect(() => parsed(plugin, options)).not.toThrow()
+    expect(() => parsed(plugin, { ...options, unheardOf: 1 })).toThrow(/unheardOf/)
     expect(plugin.description).toMatch(/\.$/)
   })
 

@@ -42,11 +42,16 @@ for (const plugin of builtins) {
     for (const count of [4, 64, 1000]) {
       for (const excluding of [false, true]) {
         const backends = numbered(count, (index) => 1 + (index % 3))
-        const algorithm = await plugin.create(threadContext(), parsed.value)
+        const algorithm = await plugin.create(threadContext({ clock: timerless }), parsed.value)
         const view = new TableView(backends, backends, plugin.buildTable?.(backends, parsed.value))
         algorithm.update(view)
+        for (const backend of backends) algorithm.settled?.(backend, 'success', 1 + (backend.slot % 7))
         const name = `${plugin.name} ${count}${excluding ? ' excluding' : ''}`
         costs[name] = await algorithmCost(algorithm, backends, excluding)
+        if (algorithm.settled && !excluding)
+          costs[`${plugin.name} ${count} settled`] = await measure((index) =>
+            algorithm.settled?.(backends[index % count], 'success', index & 7),
+          )
       }
     }
   }

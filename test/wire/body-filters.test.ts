@@ -5,6 +5,7 @@ import { type Lb, neverOpens, startLb } from '../harness/lb.ts'
 import { fieldValues } from '../harness/message-reader.ts'
 import { type RawBackend, rawBackend, response } from '../harness/raw-backend.ts'
 import { chunked, rawClient, request } from '../harness/raw-client.ts'
+import { until } from '../harness/until.ts'
 
 const directory = fileURLToPath(new URL('.', import.meta.url))
 const read = (limit: number, more: object = {}) => ({ use: 'reading', limit, ...more })
@@ -20,13 +21,17 @@ const chains: Record<string, readonly unknown[]> = {
   'large-small': [read(100), read(3)],
   'small-open': [read(3, failOpen)],
   'small-turn': [read(3, failOpen), 'rot13'],
+  'turn-mirror': ['rot13', { use: 'mirror', to: 'shadow' }],
+  'read-send': [read(100), { use: 'canary', to: 'half', share: '100%' }],
 }
 
 let backend: RawBackend
+let shadow: RawBackend
 let lb: Lb
 
 beforeAll(async () => {
   backend = await rawBackend(undefined, { cleanup: afterAll })
+  shadow = await rawBackend(undefined, { cleanup: afterAll })
   const service = (filters: readonly unknown[]) => ({ backends: [backend.url], breaker: neverOpens, filters })
   const entries = Object.entries(chains).map(([name, filters]) => [name, service(filters)])
   lb = await startLb(
@@ -35,7 +40,16 @@ beforeAll(async () => {
       plugins: ['./plugins/reading.ts', './plugins/rot13.ts'],
       listeners: { web: { address: '127.0.0.1:0' } },
       routes: Object.keys(chains).map((name) => ({ match: { path: `/${name}` }, service: name })),
-      services: Object.fromEntries(entries),
+      services: {
+        ...Object.fromEntries(entries),
+        shadow: { backends: [shadow.url], breaker: neverOpens },
+        // Nobody listens on port 1.
+        half: {
+          backends: ['http://127.0.0.1:1', backend.url],
+          breaker: neverOpens,
+          retries: { attempts: 0 },
+        },
+      },
     },
     { directory, cleanup: afterAll },
   )
@@ -101,6 +115,29 @@ describe.each([
     const seen = [{ body: 'uryyb!', read: [] }]
     expect(await send('small-turn', parts)).toEqual({ status: 204, seen })
   })
+})
+
+test('a body with its length is mirrored behind a transform, as the client sent it', async () => {
+  await shadow.clear()
+  expect((await send('turn-mirror', { body: 'hello' })).status).toBe(204)
+  const copy = await until('the copy arrived', () => shadow.requests[0])
+  expect([copy.body.toString(), copy.framing, fieldValues(copy, 'content-length')]).toEqual([
+    'hello',
+    'chunked',
+    [],
+  ])
+})
+
+test('a POST that was read and sent to another service is tried again while nothing of it was sent', async () => {
+  for (let round = 0; round < 4; round++) {
+    expect((await send('read-send', { body: `order ${round}` })).status).toBe(204)
+  }
+  expect(backend.requests.map(({ body }) => body.toString())).toEqual([
+    'order 0',
+    'order 1',
+    'order 2',
+    'order 3',
+  ])
 })
 
 test('megabytes that a filter has read are transformed whole', async () => {

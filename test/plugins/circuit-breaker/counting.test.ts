@@ -1,3 +1,4 @@
+import type { BreakerGate } from 'millrace'
 import { describe, expect, test } from 'vitest'
 import { breakerThreads, settle } from './threads.ts'
 
@@ -113,5 +114,37 @@ describe('consecutive-errors', () => {
     settle(gates[1], 'cancelled')
     settle(gates[0], 'failure')
     expect(gates[0].state).toBe('open')
+  })
+})
+
+describe('latency', () => {
+  const took = (gate: BreakerGate, ms: number, times: number): void => {
+    for (let i = 0; i < times; i++) gate.settle(gate.tryAcquire(), 'success', ms)
+  }
+
+  test('slow tries open it, quick ones weigh against them, failures count as slow', async () => {
+    const options = { slow: '200ms', minRequests: 10, threshold: '50%' }
+    const { gates } = await breakerThreads('latency', options)
+    took(gates[0], 201, 6)
+    took(gates[1], 200, 7)
+    expect(gates[0].state).toBe('closed')
+    settle(gates[1], 'failure')
+    expect(gates[0].state).toBe('open')
+  })
+
+  test('a slow trial opens it again; new options hold at once', async () => {
+    const { gates, time, reconfigure } = await breakerThreads('latency', {
+      slow: '200ms',
+      minRequests: 2,
+      open: '5s',
+    })
+    took(gates[0], 300, 2)
+    time.advance(5000)
+    took(gates[0], 300, 1)
+    expect(gates[0].state).toBe('open')
+    reconfigure({ slow: '1s', minRequests: 2, open: '5s', permits: 1 })
+    time.advance(5000)
+    took(gates[0], 300, 1)
+    expect(gates[0].state).toBe('closed')
   })
 })

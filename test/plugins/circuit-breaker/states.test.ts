@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { breakerThreads, settle } from './threads.ts'
 
-/** What both breakers share: the state machine behind the counting. Options that open them with four failures. */
+/** What the breakers that open share: the state machine behind the counting. Options that open them with four failures. */
 describe.each([
   ['error-rate', { minRequests: 4, open: '30s', permits: 3 }],
+  ['latency', { slow: '2m', minRequests: 4, open: '30s', permits: 3 }],
   ['consecutive-errors', { errors: 4, open: '30s', permits: 3 }],
 ])('%s', (name, options) => {
   const opened = async (threads = 2) => {

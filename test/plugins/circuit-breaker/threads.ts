@@ -1,4 +1,4 @@
-import type { BreakerGate, CircuitBreaker } from 'millrace'
+import type { Backend, BreakerGate, CircuitBreaker } from 'millrace'
 import { FakeTime, threadContext } from '../fake-context.ts'
 import { numbered } from '../fake-view.ts'
 import { breaker, builtin, parsed } from '../make.ts'
@@ -8,6 +8,7 @@ export interface BreakerThreads {
   readonly time: FakeTime
   readonly gates: readonly BreakerGate[]
   readonly instances: readonly CircuitBreaker[]
+  readonly backend: Backend
   /** How often each thread was told of a change. */
   readonly changes: number[]
   /** New options in every thread, as the host hands them on. */
@@ -35,7 +36,7 @@ export async function breakerThreads(
     for (const instance of instances)
       instance.reconfigure?.(parsed(builtin('circuit-breaker', name), next) as never)
   }
-  return { time, gates, instances, changes, reconfigure }
+  return { time, backend, gates, instances, changes, reconfigure }
 }
 
 /** So many tries that all end the same; how many were let through. */

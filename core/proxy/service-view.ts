@@ -1,0 +1,106 @@
+/** What the algorithm of a service may choose from, made anew when availability, config or a ramp has changed. */
+import type { Backend, BackendView } from '../contracts/algorithm.ts'
+import { forced, health, sumColumn } from '../threads/table.ts'
+import type { HttpBackend, ServiceRuntime } from './service-runtime.ts'
+import { type Candidate, keepChances, rampAt, rampStepMs, type Shares, sharesOf } from './shares.ts'
+
+/** `BackendState.keepBelow` of a backend that is never passed over. */
+export const keepAlways = 2 ** 31
+
+export class ServiceView implements BackendView {
+  readonly all: readonly Backend[]
+  readonly available: readonly HttpBackend[]
+  /** Healthy, but another zone or tier has their exchanges: for when nobody in `available` can be had. */
+  readonly reserve: readonly HttpBackend[]
+  readonly panic: boolean
+  readonly table: Uint8Array<SharedArrayBuffer> | undefined
+  /** Sum of the effective weights. */
+  readonly totalWeight: number
+  /** When the next step of a ramp is due; Infinity: none. */
+  readonly stepAtMs: number
+  readonly #inFlight: readonly Int32Array[]
+  readonly #isUneven: boolean
+  #weighed = false
+
+  constructor(service: ServiceRuntime, usable: readonly HttpBackend[], shares: Shares, stepAtMs: number) {
+    const available: HttpBackend[] = []
+    const reserve: HttpBackend[] = []
+    let total = 0
+    const isUneven = shares.factors.some((factor) => factor > 0 && factor < 1)
+    const chances = isUneven
+      ? keepChances(
+          usable.map(({ weight }) => weight),
+          shares.factors,
+        )
+      : shares.factors
+    usable.forEach((backend, index) => {
+      const factor = shares.factors[index]
+      if (factor > 0) {
+        available.push(backend)
+        backend.availableIn = this
+        backend.effectiveWeight = backend.weight * factor
+        backend.keepBelow = Math.ceil(chances[index] * keepAlways)
+        total += backend.effectiveWeight
+      } else if (service.table.health[backend.slot] !== health.down) {
+        reserve.push(backend)
+        backend.reservedIn = this
+        backend.effectiveWeight = backend.weight
+      }
+    })
+    this.all = service.backends
+    this.available = available
+    this.reserve = reserve
+    this.panic = shares.panic
+    this.table = service.placed.placement.table
+    this.totalWeight = total
+    this.stepAtMs = stepAtMs
+    this.#inFlight = service.table.inFlight
+    this.#isUneven = isUneven
+  }
+
+  weight(backend: Backend): number {
+    this.#weighed = true
+    return (backend as HttpBackend).effectiveWeight
+  }
+
+  inFlight(backend: Backend): number {
+    return sumColumn(this.#inFlight, backend.slot)
+  }
+
+  isAvailable(backend: Backend): boolean {
+    return (backend as HttpBackend).availableIn === this
+  }
+
+  /** Shares differ, and the algorithm has not asked for weights: exclusion has to see to the shares. */
+  get thins(): boolean {
+    return this.#isUneven && !this.#weighed
+  }
+}
+
+/** @param isFirst the service begins: nobody in it has come back from anywhere */
+export function makeView(service: ServiceRuntime, nowMs: number, isFirst: boolean): ServiceView {
+  const { table, config } = service
+  const { slowStart } = config
+  const usable: HttpBackend[] = []
+  const candidates: Candidate[] = []
+  let ramps = false
+  for (const backend of service.backends) {
+    // Held open by an operator: in panic too, for he knows why.
+    const isUsable =
+      backend.weight > 0 && table.drained[backend.slot] === 0 && table.forced[backend.slot] !== forced.open
+    const healthy = isUsable && table.health[backend.slot] !== health.down
+    if (!healthy) backend.servesSinceMs = Number.NaN
+    else if (Number.isNaN(backend.servesSinceMs))
+      backend.servesSinceMs = isFirst ? Number.NEGATIVE_INFINITY : nowMs
+    if (!isUsable) continue
+    const { weight, zone, priority } = backend
+    const ramp = healthy && slowStart.windowMs > 0 ? rampAt(nowMs - backend.servesSinceMs, slowStart) : 1
+    if (ramp < 1) ramps = true
+    usable.push(backend)
+    candidates.push({ weight, zone, priority, healthy, ramp })
+  }
+  const ownZone = config.zonePreference ? service.zone : ''
+  const shares = sharesOf(candidates, { panicThreshold: config.panicThreshold, ownZone })
+  const stepAtMs = ramps ? nowMs + rampStepMs(slowStart.windowMs) : Number.POSITIVE_INFINITY
+  return new ServiceView(service, usable, shares, stepAtMs)
+}
