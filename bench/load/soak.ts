@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { RunningArm } from '../arms/arm.ts'
 import { findArm } from '../arms/catalog.ts'
 import type { SoakResult, SoakSeries } from '../report/results.ts'
-import { parseGcTrace } from '../stats/gc-trace.ts'
+import { gcTraceResolution, parseGcTrace } from '../stats/gc-trace.ts'
 import { openDescriptors, residentBytes } from '../stats/process-tree.ts'
 import { parseGauges } from '../stats/prometheus.ts'
 import { type Point, trend } from '../stats/slope.ts'
@@ -13,6 +13,7 @@ import { type Session, withArm } from './session.ts'
 /** Which of the proxy's own gauges are followed. */
 const followed = /heap|external_memory|slot|in_flight|connection|tunnel|arena|queue|pool_open/
 const reloadEverySeconds = 15
+const heapSeries = 'heap bytes after collection'
 
 /** Mixed load with aborts, and config reloads, for the given minutes; nothing may grow. */
 export async function measureSoak(session: Session): Promise<void> {
@@ -37,7 +38,7 @@ async function soak(session: Session, running: RunningArm): Promise<SoakResult> 
   await delay(5_000)
   let isolate = 0
   for (const points of parseGcTrace(readFileSync(running.started.log, 'utf8')).values()) {
-    series.set(`heap bytes after collection, isolate ${++isolate}`, points)
+    series.set(`${heapSeries}, isolate ${++isolate}`, points)
   }
   return {
     minutes: session.options.soakMinutes,
@@ -103,7 +104,7 @@ async function readGauges(running: RunningArm): Promise<[string, number][]> {
  * is level while its lower envelope rises by no more than 5 % and 20, a random walk of that many clients.
  */
 export function judgeSeries(name: string, points: readonly Point[]): SoakSeries | undefined {
-  const line = trend(points)
+  const line = trend(points, name.startsWith(heapSeries) ? gcTraceResolution : 0)
   if (line === undefined) return undefined
   if (/bytes/.test(name)) return { name, trend: line, allowance: undefined, level: !(line.low > 0), points }
   const allowance = 20 + 0.05 * Math.max(0, line.first)

@@ -34,8 +34,9 @@ export function leastSquares(points: readonly Point[]): { slope: number; interce
 /**
  * Trend of a garbage-collected quantity. The first `settle` share of the time is warm-up and left out; the rest is cut
  * into ten windows and the line goes through each window's minimum, because what stands above it is garbage, not growth.
+ * @param resolution step in which the values were read: the slope is known no better than one step over the whole time
  */
-export function trend(points: readonly Point[], settle = 0.25): Trend | undefined {
+export function trend(points: readonly Point[], resolution = 0, settle = 0.25): Trend | undefined {
   const end = points.at(-1)?.seconds ?? 0
   const start = end * settle
   const windows = new Map<number, Point>()
@@ -50,7 +51,7 @@ export function trend(points: readonly Point[], settle = 0.25): Trend | undefine
   const { slope, intercept } = leastSquares(lows)
   const first = intercept + slope * start
   const last = intercept + slope * end
-  const bound = slopeBound(lows, slope, intercept) * 60
+  const bound = (slopeBound(lows, slope, intercept) + resolution / (end - start)) * 60
   const perMinute = slope * 60
   return {
     ...{ perMinute, low: perMinute - bound, high: perMinute + bound },

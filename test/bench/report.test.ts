@@ -94,6 +94,44 @@ describe('checks', () => {
   })
 })
 
+describe('memory in a soak', () => {
+  const mebibyte = 1024 * 1024
+  const heap = 'heap bytes after collection, isolate 1'
+  /** Ten minutes, read in tenths of a MiB as V8's trace gives them. */
+  const read = (mebibytes: (minutes: number) => number) =>
+    Array.from({ length: 300 }, (_, at) => {
+      const exact = mebibytes(at / 30) + (at % 5)
+      return { seconds: at * 2, value: (Math.round(exact * 10) / 10) * mebibyte }
+    })
+
+  test.each([
+    ['a leak of 100 KiB a minute drifts', (minutes: number) => 15 + minutes / 10, false],
+    ['what stays is level', () => 15, true],
+    [
+      'what rose before the first quarter was over is level',
+      (minutes: number) => 15 + Math.min(2, minutes),
+      true,
+    ],
+    ['what falls is level', (minutes: number) => 15 - minutes / 10, true],
+    [
+      'one step of the reading is none of the heap',
+      (minutes: number) => 15 + Number(minutes > 6) * 0.1,
+      true,
+    ],
+  ])('%s', (_, mebibytes, level) => {
+    expect(judgeSeries(heap, read(mebibytes))?.level).toBe(level)
+  })
+
+  test('the same leak of resident memory drifts', () => {
+    expect(
+      judgeSeries(
+        'resident bytes',
+        read((minutes) => 250 + minutes / 10),
+      )?.level,
+    ).toBe(false)
+  })
+})
+
 describe('report', () => {
   test('tables have the same rows as text and as Markdown', () => {
     const [throughput, checks] = allTables(results([sample('nginx', 1, 10), sample('millrace', 1, 11)]))
