@@ -95,7 +95,7 @@ export const suites: readonly Suite[] = [
     openSeconds: 1,
     openWarmupSeconds: 0.5,
     restartEvery: 8,
-    repeats: 1,
+    // No repeats: on a busy machine they are the half minute that it has to spare.
     scenarios: [small, { ...delayed, without: ['http-proxy'] }],
   },
   {
