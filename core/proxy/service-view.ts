@@ -22,18 +22,25 @@ export class ServiceView implements BackendView {
   readonly #isUneven: boolean
   #weighed = false
 
-  constructor(service: ServiceRuntime, usable: readonly HttpBackend[], shares: Shares, stepAtMs: number) {
+  /** @param candidates of the backends, which are those with a weight; as are the shares */
+  constructor(
+    service: ServiceRuntime,
+    backends: readonly HttpBackend[],
+    candidates: readonly Candidate[],
+    shares: Shares,
+    stepAtMs: number,
+  ) {
     const available: HttpBackend[] = []
     const reserve: HttpBackend[] = []
     let total = 0
     const isUneven = shares.factors.some((factor) => factor > 0 && factor < 1)
     const chances = isUneven
       ? keepChances(
-          usable.map(({ weight }) => weight),
+          backends.map(({ weight }) => weight),
           shares.factors,
         )
       : shares.factors
-    usable.forEach((backend, index) => {
+    backends.forEach((backend, index) => {
       const factor = shares.factors[index]
       if (factor > 0) {
         available.push(backend)
@@ -41,7 +48,7 @@ export class ServiceView implements BackendView {
         backend.effectiveWeight = backend.weight * factor
         backend.keepBelow = Math.ceil(chances[index] * keepAlways)
         total += backend.effectiveWeight
-      } else if (service.table.health[backend.slot] !== health.down) {
+      } else if (candidates[index].healthy) {
         reserve.push(backend)
         backend.reservedIn = this
         backend.effectiveWeight = backend.weight
@@ -81,26 +88,23 @@ export class ServiceView implements BackendView {
 export function makeView(service: ServiceRuntime, nowMs: number, isFirst: boolean): ServiceView {
   const { table, config } = service
   const { slowStart } = config
-  const usable: HttpBackend[] = []
-  const candidates: Candidate[] = []
+  const backends = service.backends.filter(({ weight }) => weight > 0)
   let ramps = false
-  for (const backend of service.backends) {
+  const candidates = backends.map((backend): Candidate => {
+    const { slot, weight, zone, priority } = backend
     // Held open by an operator: in panic too, for he knows why.
-    const isUsable =
-      backend.weight > 0 && table.drained[backend.slot] === 0 && table.forced[backend.slot] !== forced.open
-    const healthy = isUsable && table.health[backend.slot] !== health.down
+    const usable = table.drained[slot] === 0 && table.forced[slot] !== forced.open
+    const healthy = usable && table.health[slot] !== health.down
     if (!healthy) backend.servesSinceMs = Number.NaN
     else if (Number.isNaN(backend.servesSinceMs))
       backend.servesSinceMs = isFirst ? Number.NEGATIVE_INFINITY : nowMs
-    if (!isUsable) continue
-    const { weight, zone, priority } = backend
     const ramp = healthy && slowStart.windowMs > 0 ? rampAt(nowMs - backend.servesSinceMs, slowStart) : 1
     if (ramp < 1) ramps = true
-    usable.push(backend)
-    candidates.push({ weight, zone, priority, healthy, ramp })
-  }
+    return { weight, zone, priority, usable, healthy, ramp }
+  })
+  for (const backend of service.backends) if (backend.weight === 0) backend.servesSinceMs = Number.NaN
   const ownZone = config.zonePreference ? service.zone : ''
   const shares = sharesOf(candidates, { panicThreshold: config.panicThreshold, ownZone })
   const stepAtMs = ramps ? nowMs + rampStepMs(slowStart.windowMs) : Number.POSITIVE_INFINITY
-  return new ServiceView(service, usable, shares, stepAtMs)
+  return new ServiceView(service, backends, candidates, shares, stepAtMs)
 }

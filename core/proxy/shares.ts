@@ -3,12 +3,14 @@
  * as one pure rule over its backends. It runs when availability changes and while a backend ramps up, never for a request.
  */
 
-/** A backend that takes exchanges: not drained, weight > 0. */
+/** A backend with a weight > 0. */
 export interface Candidate {
   readonly weight: number
   readonly zone: string
   readonly priority: number
-  /** Not known to be down. */
+  /** False: an operator has taken it out. Its tier lacks it, but panic does not bring it back. */
+  readonly usable: boolean
+  /** Usable, and not known to be down. */
   readonly healthy: boolean
   /** How far it has come in its slow start, over 0 to 1. */
   readonly ramp: number
@@ -41,7 +43,8 @@ export function sharesOf(candidates: readonly Candidate[], rules: ShareRules): S
   const factors = new Float64Array(candidates.length)
   const tiers = groupBy(candidates, candidates.keys(), ({ priority }) => priority)
   const ordered = [...tiers.entries()].sort(([a], [b]) => a - b).map(([, tier]) => tier)
-  if (panics(candidates, ordered, rules.panicThreshold)) return { panic: true, factors: factors.fill(1) }
+  if (panics(candidates, ordered, rules.panicThreshold))
+    return { panic: true, factors: factors.map((_, index) => (candidates[index].usable ? 1 : 0)) }
   const loads = tierLoads(ordered)
   ordered.forEach((tier, index) => {
     if (loads[index] > 0) divide(candidates, tier, loads[index], rules.ownZone, factors)
@@ -77,13 +80,15 @@ function groupBy<Key>(
 /** Every tier has too few healthy backends, and together they cannot make up for it (as Envoy: the threshold counts only
  * where the health of all tiers together is under 100 %). A single tier panics by its threshold alone. */
 function panics(candidates: readonly Candidate[], tiers: readonly Group[], threshold: number): boolean {
-  const under = tiers.every(({ members }) => {
-    const healthy = members.reduce((count, index) => count + (candidates[index].healthy ? 1 : 0), 0)
-    return healthy < members.length && healthy < members.length * threshold
+  const inUse = tiers.filter(({ members }) => members.some((index) => candidates[index].usable))
+  const under = inUse.every(({ members }) => {
+    const usable = members.filter((index) => candidates[index].usable)
+    const healthy = usable.filter((index) => candidates[index].healthy)
+    return healthy.length < usable.length && healthy.length < usable.length * threshold
   })
-  if (!under || tiers.length === 0) return false
+  if (!under || inUse.length === 0) return false
   const carried = tiers.reduce((sum, { healthy, total }) => sum + health(healthy, total), 0)
-  return tiers.length === 1 || carried < 1
+  return inUse.length === 1 || carried < 1
 }
 
 const health = (left: number, total: number): number => Math.min(1, (overprovisioning * left) / total)

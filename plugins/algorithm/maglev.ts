@@ -77,7 +77,7 @@ function buildTable(members: readonly Member[], { tableSize }: Options): Uint8Ar
 /**
  * Looks the key up in the table. The table holds all members; past one that cannot be picked a key walks on by a step of
  * its own (double hashing), so the keys of a dead backend spread evenly over the rest, no other key moves, and all come
- * home when it returns. The weight is the configured one; slow start does not move keys.
+ * home when it returns. The weight is the configured one: the host brings keys home bit by bit in a slow start.
  */
 class Maglev implements Algorithm {
   private readonly options: Options

@@ -11,7 +11,7 @@ const span = 2 ** 32
  * No table, so no memory and nothing to build, but **a pick looks at every available backend: O(n)**. For tens of backends; beyond a
  * hundred or so maglev and ring-hash are faster. A score depends on its backend alone: one that goes, whether it is
  * unavailable, excluded or out of the config, moves its own keys and no other, evenly over the rest; all come home when it
- * returns. The weight is the configured one; slow start does not move keys.
+ * returns. The weight is the configured one: the host brings keys home bit by bit in a slow start.
  */
 class Rendezvous implements Algorithm {
   private backends: readonly Backend[] = []

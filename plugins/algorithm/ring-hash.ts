@@ -69,7 +69,7 @@ function buildTable(members: readonly Member[], { points }: Options): Uint8Array
 /**
  * Consistent hashing (Karger et al., STOC 1997): a key goes to the first point at or after its hash. Backends that cannot be picked
  * stay on the ring and are walked past, so their keys spread over those behind their points, the other keys stay, and
- * all come home when the backend returns. The weight is the configured one; slow start does not move keys.
+ * all come home when the backend returns. The weight is the configured one: the host brings keys home bit by bit in a slow start.
  */
 class RingHash implements Algorithm {
   private readonly options: Options

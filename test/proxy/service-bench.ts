@@ -111,7 +111,10 @@ export async function serviceBench(
 ): Promise<ServiceBench> {
   const clock = new FakeClock()
   const faults: unknown[] = []
-  const backends = members.map((member, index) => ({ ...member, url: `http://10.0.0.${index}:80` }))
+  const backends = members.map((member, index) => ({
+    ...member,
+    url: `http://10.0.${index >> 8}.${index & 255}:80`,
+  }))
   const services = { app: { backends, key: 'header:k', breaker: false, ...settings } }
   const { snapshot } = await load(`${web}routes: [{ service: app }]\nservices: ${JSON.stringify(services)}`)
   const config = snapshot.services.app

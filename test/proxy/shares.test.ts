@@ -5,11 +5,13 @@ const up = (part: Partial<Candidate> = {}): Candidate => ({
   weight: 1,
   zone: '',
   priority: 0,
+  usable: true,
   healthy: true,
   ramp: 1,
   ...part,
 })
 const down = (part: Partial<Candidate> = {}): Candidate => up({ ...part, healthy: false })
+const out = (part: Partial<Candidate> = {}): Candidate => down({ ...part, usable: false })
 const times = (count: number, candidate: Candidate): Candidate[] => Array(count).fill(candidate)
 
 /** What share of the exchanges each group gets by effective weight, in percent; groups are named by the caller. */
@@ -66,6 +68,13 @@ describe('priority tiers', () => {
     expect(percent(times(3, up({ priority: 4 })), byTier)).toEqual({ 4: 100 })
   })
 
+  test('what an operator has taken out is lacking in its tier', () => {
+    expect(percent([up(), ...times(3, out()), ...times(4, up({ priority: 1 }))], byTier)).toEqual({
+      0: 35,
+      1: 65,
+    })
+  })
+
   test('a tier that comes back slowly takes its exchanges back slowly', () => {
     const tiers = [...times(2, up({ ramp: 0.1 })), ...times(2, up({ priority: 1 }))]
     expect(percent(tiers, byTier)).toEqual({ 0: 14, 1: 86 })
@@ -100,6 +109,12 @@ describe('panic', () => {
   test('a threshold of 0 never panics; nobody healthy is then nobody', () => {
     const { panic, factors } = sharesOf(times(3, down()), { panicThreshold: 0, ownZone: '' })
     expect([panic, [...factors]]).toEqual([false, [0, 0, 0]])
+  })
+
+  test('what an operator has taken out neither makes a panic nor is used in one', () => {
+    expect(sharesOf([up(), ...times(3, out())], rules).panic).toBe(false)
+    const { panic, factors } = sharesOf([...times(2, down()), out(), out({ priority: 1 })], rules)
+    expect([panic, [...factors]]).toEqual([true, [1, 1, 0, 0]])
   })
 
   test('ignores zones', () => {
