@@ -9,7 +9,15 @@ import { root, setUp } from './setup.mjs'
 const programs = [
   { program: 'openssl', version: 'version', debian: 'openssl' },
   { program: 'chromium', version: '--version', debian: 'chromium' },
+  { program: 'nginx', version: '-v', debian: 'nginx' },
+  { program: 'haproxy', version: '-v', debian: 'haproxy' },
+  { program: 'wrk', version: '-v', debian: 'wrk' },
 ]
+
+/** Debian keeps nginx and haproxy where the PATH of most users does not lead. */
+function seeSystemPrograms() {
+  process.env.PATH = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin'].join(path.delimiter)
+}
 
 function installPrograms() {
   const missing = programs.filter(
@@ -54,6 +62,7 @@ function finish(counts, status) {
 }
 
 const node = setUp()
+seeSystemPrograms()
 installPrograms()
 const report = path.join(root, '.cache', `test-report-${process.pid}.json`)
 fs.mkdirSync(path.dirname(report), { recursive: true })

@@ -1,4 +1,5 @@
 /** What the verbs of `millrace bench` share: how the harness is loaded, options that all have, exit statuses. */
+import { delimiter } from 'node:path'
 import type { Command } from 'commander'
 import { MillraceError } from '../../core/host/errors.ts'
 import type { Host } from '../main.ts'
@@ -22,6 +23,8 @@ export interface Common {
 }
 
 export async function loadBench(): Promise<Bench> {
+  // Debian keeps nginx and haproxy where the PATH of most users does not lead.
+  process.env.PATH = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter)
   try {
     return await importBench()
   } catch (error) {
