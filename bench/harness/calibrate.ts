@@ -14,6 +14,7 @@ import {
 } from '../report/calibration-file.ts'
 import { runText } from '../report/calibration-words.ts'
 import { Progress } from '../report/progress.ts'
+import { metricOf } from '../report/words.ts'
 import { type AaRun, falseDifferences, thresholdsOf } from '../stats/calibration.ts'
 import { describeMachine } from '../stats/machine.ts'
 import { seededRandom } from '../stats/random.ts'
@@ -96,17 +97,18 @@ export function calibrationOf(runs: readonly AaRun[], parts: Parts): Calibration
   const thresholds = thresholdsOf(runs, metrics)
   return {
     ...{ schema: calibrationSchema, kind: 'calibration' as const, ...parts },
-    ...{ runs, thresholds, falseDifferences: falseDifferences(runs, thresholds, parts.confidence) },
+    ...{ runs, thresholds, falseDifferences: falseDifferences(runs, thresholds, { ...parts, metrics }) },
   }
 }
 
 /** What is kept of an A/A run: its intervals, and the same ones so wide that they hold for the whole run. */
 export function aaRun(results: BenchResults): AaRun {
   const { seed, startedAt, machine, scenarios, blocks, comparisons, confidence } = results
+  const together = comparisons.filter(({ metric }) => !metricOf(metric).perProcess).length
   const joint = compareArms(scenarios, blocks, {
     arms,
     baseline: arms[0],
-    confidence: 1 - (1 - confidence) / Math.max(1, comparisons.length),
+    confidence: 1 - (1 - confidence) / Math.max(1, together),
     random: seededRandom(seed),
   })
   const same = (a: ArmComparison) => (b: ArmComparison) => a.scenario === b.scenario && a.metric === b.metric

@@ -92,6 +92,11 @@ export interface MetricInfo {
   readonly lowerIsBetter: boolean
   /** Share of the baseline that counts as a change, unless calibrated. */
   readonly threshold: number
+  /**
+   * All blocks of a process have nearly the same value, so they are no independent ones: two processes of the same code differ,
+   * and the interval of their blocks is too narrow to hold that. Only the threshold says whether a difference is one.
+   */
+  readonly perProcess?: boolean
 }
 
 /** Every metric of a block. Thresholds are starting points: `millrace bench calibrate` finds those of a machine. */
@@ -107,7 +112,14 @@ export const metrics: readonly MetricInfo[] = [
     lowerIsBetter: true,
     threshold: 0.25,
   },
-  { name: 'rss', title: 'Resident memory', unit: 'MiB', lowerIsBetter: true, threshold: 0.1 },
+  {
+    name: 'rss',
+    title: 'Resident memory',
+    unit: 'MiB',
+    lowerIsBetter: true,
+    threshold: 0.1,
+    perProcess: true,
+  },
 ]
 
 export interface CostMetric {

@@ -13,6 +13,7 @@ export function calibrationText(calibration: Calibration): string {
     asText(thresholdTable(calibration)),
     '',
     ...differenceLines(found, confidence),
+    ...onceLine(calibration),
     ...thrownOutLine(runs),
     ...partial,
   ].join('\n')
@@ -62,13 +63,23 @@ function differenceLines(found: FalseDifferences, confidence: number): string[] 
   ]
 }
 
+function onceLine({ thresholds }: Calibration): string[] {
+  const once = new Set(
+    thresholds.map(({ metric }) => metricOf(metric)).filter(({ perProcess }) => perProcess),
+  )
+  return [...once].map(
+    ({ title }) =>
+      `left out of the first two counts: ${title}, which is one value a process; its intervals are too narrow, its threshold holds`,
+  )
+}
+
 function thrownOutLine(runs: readonly AaRun[]): string[] {
   const out = runs.reduce((sum, run) => sum + run.thrownOut, 0)
   const all = runs.reduce((sum, run) => sum + run.blocks, 0)
   return out === 0 ? [] : [`${out} of ${counted(all, 'block')} did not count`]
 }
 
-/** One line of progress: the largest false difference of a run. */
+/** One line of progress: the CPU, and which intervals show a difference. */
 export function runText(run: AaRun): string {
   const cpu = run.intervals
     .filter(({ metric }) => metric === 'cpu')

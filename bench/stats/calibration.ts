@@ -73,7 +73,7 @@ export interface ComparisonCount {
   readonly excluding: number
 }
 
-/** How often something was shown although there was nothing. */
+/** How often something was shown although there was nothing. Metrics that are one value a process are left out, but for thresholds. */
 export interface FalseDifferences {
   readonly runs: number
   /** Comparisons of all runs, and those whose own interval excludes 0; of each 1 − confidence by chance. */
@@ -92,22 +92,24 @@ export interface FalseDifferences {
 export function falseDifferences(
   runs: readonly AaRun[],
   thresholds: readonly CalibratedThreshold[],
-  confidence: number,
+  { confidence, metrics }: { readonly confidence: number; readonly metrics: readonly MetricInfo[] },
 ): FalseDifferences {
+  const once = new Set(metrics.filter(({ perProcess }) => perProcess).map(({ name }) => name))
+  const counts = (one: AaInterval): boolean => isKnown(one) && !once.has(one.metric)
   const thresholdOf = (one: AaInterval): number =>
     thresholds.find(({ scenario, metric }) => scenario === one.scenario && metric === one.metric)
       ?.threshold ?? Number.POSITIVE_INFINITY
   const having = (is: (one: AaInterval) => boolean): number =>
-    runs.filter((run) => run.intervals.some((one) => isKnown(one) && is(one))).length
-  const known = runs.flatMap((run) => run.intervals.filter(isKnown))
-  const chance = (run: AaRun): number => 1 - confidence ** run.intervals.filter(isKnown).length
+    runs.filter((run) => run.intervals.some(is)).length
+  const known = runs.flatMap((run) => run.intervals.filter(counts))
+  const chance = (run: AaRun): number => 1 - confidence ** run.intervals.filter(counts).length
   return {
     runs: runs.length,
     comparisons: known.length,
     excluding: known.filter(excludesNothing).length,
-    runsExcluding: having(excludesNothing),
+    runsExcluding: having((one) => counts(one) && excludesNothing(one)),
     runsByChance: runs.reduce((sum, run) => sum + chance(run), 0),
-    runsJointly: having(({ jointLow, jointHigh }) => jointLow > 0 || jointHigh < 0),
+    runsJointly: having((one) => counts(one) && (one.jointLow > 0 || one.jointHigh < 0)),
     runsBeyondThreshold: having((one) => one.low > thresholdOf(one) || one.high < -thresholdOf(one)),
     byComparison: [...byComparison(runs).values()].map((intervals) => ({
       scenario: intervals[0].scenario,

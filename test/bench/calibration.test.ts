@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { repository } from '../../bench/arms/millrace.ts'
 import { aaRun, calibrate, calibrationOf } from '../../bench/harness/calibrate.ts'
+import { compareArms } from '../../bench/harness/compare-arms.ts'
 import type { RunOptions } from '../../bench/harness/run-suite.ts'
 import { type BenchResults, metrics } from '../../bench/report/bench-results.ts'
 import { findCalibration, readCalibration } from '../../bench/report/calibration-file.ts'
 import { calibrationText } from '../../bench/report/calibration-words.ts'
 import { type AaInterval, type AaRun, falseDifferences, thresholdsOf } from '../../bench/stats/calibration.ts'
 import { describeMachine } from '../../bench/stats/machine.ts'
+import { seededRandom } from '../../bench/stats/random.ts'
 import { suiteToCalibrate } from '../../bench/suites.ts'
 import { folderWith, runCli } from '../cli/run-cli.ts'
 import { exampleResults } from './fixtures/bench-results.ts'
@@ -63,7 +65,7 @@ describe('differences where there are none', () => {
     interval('cpu', index < 3 ? 0.01 : -0.01, 0.02, index === 0 ? 0.001 : 0.2),
     interval('p50', -0.02, 0.02),
   ])
-  const found = falseDifferences(runs, thresholdsOf(runs, metrics), 0.99)
+  const found = falseDifferences(runs, thresholdsOf(runs, metrics), { confidence: 0.99, metrics })
 
   test('are counted by comparison, by run, and for a run as a whole', () => {
     expect(found).toMatchObject({ runs: 20, comparisons: 40, excluding: 3, runsExcluding: 3, runsJointly: 1 })
@@ -81,7 +83,20 @@ describe('differences where there are none', () => {
     expect(found.runsBeyondThreshold).toBe(0)
     const far = twenty((index) => [interval('cpu', index === 5 ? 0.3 : -0.01, 0.4)])
     const thresholds = thresholdsOf(far, metrics).map((one) => ({ ...one, threshold: 0.05 }))
-    expect(falseDifferences(far, thresholds, 0.99).runsBeyondThreshold).toBe(1)
+    expect(falseDifferences(far, thresholds, { confidence: 0.99, metrics }).runsBeyondThreshold).toBe(1)
+  })
+
+  test('of what is one value a process count against its threshold only', () => {
+    const memory = twenty(() => [interval('rss', 0.2, 0.3, 0.01), interval('cpu', -0.01, 0.01)])
+    const thresholds = thresholdsOf(memory, metrics)
+    const count = (by: typeof thresholds) => falseDifferences(memory, by, { confidence: 0.99, metrics })
+    expect(count(thresholds)).toMatchObject({
+      comparisons: 20,
+      excluding: 0,
+      runsExcluding: 0,
+      runsJointly: 0,
+    })
+    expect(count(thresholds.map((one) => ({ ...one, threshold: 0.1 }))).runsBeyondThreshold).toBe(20)
   })
 
   test('are told in all three ways', () => {
@@ -196,6 +211,19 @@ describe('a calibration for compare', () => {
     }
     expect(findCalibration(undefined, absent, here)).toBeUndefined()
     expect(() => findCalibration(absent, usual, here)).toThrow(/absent\.json does not exist/)
+  })
+
+  test('decides what counts as a change', () => {
+    const { scenarios, blocks } = aaResults(1)
+    const judged = (threshold: (scenario: string, metric: string) => number | undefined) =>
+      compareArms(scenarios, blocks, {
+        ...{ arms: ['base', 'head'], baseline: 'base', confidence: 0.99, random: seededRandom(1), threshold },
+      }).find(({ metric }) => metric === 'rss')
+    expect(judged(() => undefined)).toMatchObject({ threshold: 0.1, outcome: 'worse' })
+    expect(judged((_, metric) => (metric === 'rss' ? 99 : 0.01))).toMatchObject({
+      threshold: 99,
+      outcome: 'same',
+    })
   })
 
   test('of another machine is refused, with what differs and what to do', async () => {
