@@ -98,7 +98,7 @@ export class ServicePick implements PickRequest {
   #isPassedOver(backend: HttpBackend): boolean {
     if (backend.keepBelow >= keepAlways) return false
     // Mixed once more: the algorithm has made its choice from the hash itself.
-    if (this.#draw < 0) this.#draw = (this.#hash < 0 ? this.#next() : mix32(~this.#hash)) >>> 1
+    if (this.#draw < 0) this.#draw = (this.#hash < 0 ? this.#next() : mix32(~this.#hash)) >>> 2
     return this.#draw >= backend.keepBelow
   }
 

@@ -4,8 +4,8 @@ import { forced, health, sumColumn } from '../threads/table.ts'
 import type { HttpBackend, ServiceRuntime } from './service-runtime.ts'
 import { type Candidate, keepChances, rampAt, rampStepMs, type Shares, sharesOf } from './shares.ts'
 
-/** `BackendState.keepBelow` of a backend that is never passed over. */
-export const keepAlways = 2 ** 31
+/** `BackendState.keepBelow` of a backend that is never passed over: the largest power of two that is a small integer of V8. */
+export const keepAlways = 2 ** 30
 
 export class ServiceView implements BackendView {
   readonly all: readonly Backend[]

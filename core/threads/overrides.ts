@@ -53,6 +53,7 @@ export class Overrides {
   #document = empty
   #timer: Timer | undefined
   #writing: Promise<unknown> = Promise.resolve()
+  #stopped = false
 
   constructor(deps: OverridesDeps) {
     this.#deps = deps
@@ -122,8 +123,9 @@ export class Overrides {
     }
   }
 
-  /** What is being written is written. */
+  /** What is being written is written; no timer is left. */
   async stop(): Promise<void> {
+    this.#stopped = true
     this.#timer?.cancel()
     await this.#writing.catch(() => {})
   }
@@ -164,6 +166,7 @@ export class Overrides {
     const { clock } = this.#deps
     this.#timer?.cancel()
     this.#timer = undefined
+    if (this.#stopped) return
     const ends = this.#document.breakers.flatMap(({ until }) =>
       until === undefined ? [] : [Date.parse(until)],
     )

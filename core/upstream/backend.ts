@@ -25,8 +25,9 @@ export class BackendState<C extends PoolConnection> implements Backend {
   availableIn: object | undefined = undefined
   /** The newest view that keeps it in reserve: healthy, but another zone or tier has its exchanges. */
   reservedIn: object | undefined = undefined
-  /** Weight in the newest view, and how many of 2^31 draws leave it to an algorithm that does not go by weight. */
-  effectiveWeight = 0
+  /** Weight in the newest view, and how many of 2^30 draws leave it to an algorithm that does not go by weight. (NaN:
+   * a double from the start, as shares are; a field that changes its kind gives every backend another hidden class.) */
+  effectiveWeight = Number.NaN
   keepBelow = 0
   /** Since when it has been able to take exchanges; NaN while it is not, -Infinity since its service began. */
   servesSinceMs = Number.NaN

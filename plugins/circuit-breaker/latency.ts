@@ -1,20 +1,12 @@
-import { definePlugin, duration, type Outcome, ratio, z } from 'millrace'
-import { Gate, type GateSettings, maxPermits } from '../lib/breaker-gate.ts'
-import { bucketMsOf, type WindowSettings, Windows } from '../lib/failure-window.ts'
+import { definePlugin, duration, type Outcome, z } from 'millrace'
+import { Gate, type GateSettings } from '../lib/breaker-gate.ts'
+import { type WindowSettings, Windows, windowOptions, windowSettings } from '../lib/failure-window.ts'
 
+/** The threshold is the share of slow tries; quick trials close it, a slow one opens it again. */
 const options = z.strictObject({
   /** A first byte that comes later than this is slow. */
   slow: duration.refine((ms) => ms > 0, 'slow must be longer than 0s').prefault('1s'),
-  /** What is counted: the last so many seconds, in tenths. */
-  window: duration.refine((ms) => ms >= 100, 'window must be at least 100ms').prefault('10s'),
-  /** Fewer than these in the window never open the breaker. */
-  minRequests: z.number().int().min(1).default(20),
-  /** Share of slow tries in the window that opens it. */
-  threshold: ratio.refine((share) => share > 0, 'threshold must be above 0%').prefault('50%'),
-  /** How long it stays open; also when a trial that does not settle is given up. */
-  open: duration.refine((ms) => ms > 0, 'open must be longer than 0s').prefault('30s'),
-  /** Trials while half-open: so many quick ones close it, one slow one opens it again. */
-  permits: z.number().int().min(1).max(maxPermits).default(3),
+  ...windowOptions,
 })
 type Options = z.output<typeof options>
 
@@ -22,9 +14,7 @@ interface Settings extends WindowSettings {
   slowMs: number
 }
 
-function settingsOf({ slow, open, permits, minRequests, threshold, window }: Options): Settings {
-  return { slowMs: slow, openMs: open, permits, minRequests, threshold, bucketMs: bucketMsOf(window) }
-}
+const settingsOf = (options: Options): Settings => ({ slowMs: options.slow, ...windowSettings(options) })
 
 /** A slow try counts as a failed one. So does one that failed: a backend that refuses at once must not pass for a quick one. */
 class SlowGate extends Gate {

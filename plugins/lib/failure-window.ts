@@ -1,6 +1,6 @@
 /** A sliding window of tries and failures for each backend, counted by all threads; what rate breakers are made of. */
-import type { BreakerGate, ThreadContext, Timer } from 'millrace'
-import { type FailureCounts, type Gate, type GateSettings, gateBytes } from './breaker-gate.ts'
+import { type BreakerGate, duration, ratio, type ThreadContext, type Timer, z } from 'millrace'
+import { type FailureCounts, type Gate, type GateSettings, gateBytes, maxPermits } from './breaker-gate.ts'
 import { SharedTime } from './shared-time.ts'
 
 const buckets = 10
@@ -16,8 +16,27 @@ export interface WindowSettings extends GateSettings {
   bucketMs: number
 }
 
-/** Of a bucket, from the length of the whole window in milliseconds. */
-export const bucketMsOf = (windowMs: number): number => windowMs / buckets
+/** Options of every breaker that goes by a share in a window; what fails, slow or wrong, is the breaker's own matter. */
+export const windowOptions = {
+  /** What is counted: the last so many seconds, in tenths. */
+  window: duration.refine((ms) => ms >= 100, 'window must be at least 100ms').prefault('10s'),
+  /** Fewer than these in the window never open the breaker. */
+  minRequests: z.number().int().min(1).default(20),
+  /** Share of failures in the window that opens it. */
+  threshold: ratio.refine((share) => share > 0, 'threshold must be above 0%').prefault('50%'),
+  /** How long it stays open; also when a trial that does not settle is given up. */
+  open: duration.refine((ms) => ms > 0, 'open must be longer than 0s').prefault('30s'),
+  /** Trials while half-open: so many successes close it, one failure opens it again. */
+  permits: z.number().int().min(1).max(maxPermits).default(3),
+}
+
+const windowSchema = z.strictObject(windowOptions)
+
+/** From the parsed options. */
+export function windowSettings(options: z.output<typeof windowSchema>): WindowSettings {
+  const { open, permits, minRequests, threshold, window } = options
+  return { openMs: open, permits, minRequests, threshold, bucketMs: window / buckets }
+}
 
 /** The interval that is now, and where its bucket stands in a row. Kept by a timer: reading the clock at each settle
  * would cost more than everything else in it. */
