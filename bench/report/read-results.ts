@@ -38,12 +38,33 @@ export const machineSchema = z.looseObject({
   loadAtStart: looseNumber,
 })
 
+const rate = z.looseObject({
+  share: z.number(),
+  arm: z.string(),
+  kneePerSecond: z.number(),
+  wantedPerSecond: z.number(),
+  ofRig: z.boolean(),
+  lowered: z.string().optional(),
+})
+
 const scenario = z.looseObject({
   name: z.string(),
   title: z.string(),
   load: z.enum(['closed', 'open']),
   connections: z.number(),
   ratePerSecond: z.number().optional(),
+  rate: rate.optional(),
+})
+
+const threadUse = z.looseObject({
+  thread: z.number(),
+  seconds: z.number(),
+  loopBusy: looseNumber,
+  collections: z.number(),
+  gcMs: looseNumber,
+  longestMs: looseNumber,
+  allocatedBytes: looseNumber,
+  heapBytes: looseNumber,
 })
 
 const costs = z.looseObject({
@@ -51,7 +72,7 @@ const costs = z.looseObject({
   requests: z.number(),
   loadSeconds: z.number(),
   rss: z.array(z.tuple([looseNumber, looseNumber])),
-  threads: z.array(z.looseObject({})),
+  threads: z.array(threadUse),
   missing: z.record(z.string(), z.string()),
 })
 
@@ -85,6 +106,27 @@ const comparison = z.looseObject({
   outcome: z.enum(['worse', 'better', 'same', 'unclear']),
 })
 
+const knee = z.looseObject({
+  arm: z.string(),
+  backendDelayMs: z.number(),
+  steps: z.array(z.looseObject({ connections: z.number(), requestsPerSecond: z.number() })),
+  saturationPerSecond: z.number(),
+  kneeConnections: z.number(),
+  kneePerSecond: z.number(),
+})
+
+const gate = z.looseObject({
+  scenario: z.string(),
+  arm: z.string(),
+  against: z.string(),
+  outcome: z.enum(['met', 'missed', 'unclear']),
+  added: estimate,
+  addedByOther: estimate,
+  limitMs: looseNumber,
+  beyond: estimate,
+  targetMet: z.boolean(),
+})
+
 /** Keys that this version does not know stay: they do no harm, and go into the new results.json. */
 const schema = z.looseObject({
   schema: z.literal(resultsSchema),
@@ -98,8 +140,8 @@ const schema = z.looseObject({
   loadGenerator: z.string().optional(),
   blocks: z.array(block),
   comparisons: z.array(comparison),
-  knees: z.array(z.looseObject({})).optional(),
-  gate: z.looseObject({}).optional(),
+  knees: z.array(knee).optional(),
+  gate: gate.optional(),
   notes: z.array(z.string()),
 })
 

@@ -7,6 +7,7 @@ import { parse } from 'yaml'
 import { repository } from '../../bench/arms/millrace.ts'
 import { benchConfig } from '../../bench/arms/millrace-config.ts'
 import { judge } from '../../bench/harness/compare.ts'
+import { poolResults } from '../../bench/harness/pool-results.ts'
 import { checkOut, removeCheckouts } from '../../bench/harness/revisions.ts'
 import type { ArmComparison, BenchResults } from '../../bench/report/bench-results.ts'
 
@@ -17,6 +18,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }))
 const found = (...outcomes: (readonly [metric: string, outcome: string, high?: number])[]): BenchResults =>
   ({
     confidence: 0.99,
+    scenarios: [{ name: 's' }],
     comparisons: outcomes.map(([metric, outcome, high = 0.04]) => {
       const relative = { median: 0, low: -0.1, high, standardError: 0.01, count: 12 }
       return { scenario: 's', metric, outcome, relative, threshold: 0.05 } as unknown as ArmComparison
@@ -45,6 +47,53 @@ describe('a change is judged', () => {
 
   test('fine when it is unclear how much better it is, but not worse by more than that', () => {
     expect(judge(found(['cpu', 'worse']), found(['cpu', 'unclear', 0.01])).judgement).toBe('fine')
+  })
+})
+
+describe('two measurements are one with more rounds', () => {
+  const measured = (
+    startedAt: string,
+    scenarios: readonly string[],
+    head: readonly number[],
+  ): BenchResults => {
+    const blocks = scenarios.flatMap((scenario) =>
+      head.flatMap((cpu, index) =>
+        ['base', 'head'].map((arm) => ({
+          ...{ scenario, arm, round: index + 1, startedAt: index, faults: [] },
+          values: { cpu: arm === 'base' ? 10 : cpu },
+        })),
+      ),
+    )
+    return {
+      ...{ startedAt, seed: 1, confidence: 0.99, comparisons: [], notes: ['one', startedAt] },
+      arms: [{ name: 'base' }, { name: 'head' }],
+      scenarios: scenarios.map((name) => ({ name })),
+      blocks,
+    } as unknown as BenchResults
+  }
+  const first = measured('2026-01-01T00:00:00Z', ['a', 'b'], [9, 10, 11, 12, 9, 10, 11, 12])
+  const second = measured('2026-01-01T00:02:00Z', ['a'], [10, 10, 10, 10, 10, 10, 10, 10])
+  const pooled = poolResults(first, second, { baseline: 'base', threshold: () => 0.05 })
+  const cpu = (scenario: string) => pooled.comparisons.find((one) => one.scenario === scenario)!
+
+  test('the blocks of both count, each once', () => {
+    expect(cpu('a').relative.count).toBe(16)
+    expect(
+      pooled.blocks.filter(({ scenario, arm }) => scenario === 'a' && arm === 'head').at(-1),
+    ).toMatchObject({ round: 16, startedAt: 127 })
+  })
+
+  test('a scenario that was clear stays as it is', () => {
+    expect(cpu('b').relative.count).toBe(8)
+  })
+
+  test('the interval is the narrower one', () => {
+    const width = ({ relative }: ArmComparison): number => relative.high - relative.low
+    expect(width(cpu('a'))).toBeLessThan(width(cpu('b')))
+  })
+
+  test('notes of both stand there once', () => {
+    expect(pooled.notes).toEqual(['one', '2026-01-01T00:00:00Z', '2026-01-01T00:02:00Z'])
   })
 })
 

@@ -77,6 +77,8 @@ describe('a file that is no results.json is refused, with the reason', () => {
       changed({ comparisons: [{ ...example.comparisons[0], outcome: 'good' }] }),
       /outcome: /,
     ],
+    ['a gate that is none', changed({ gate: { outcome: 'met' } }), /\n {2}gate\.scenario: /],
+    ['a knee without steps', changed({ knees: [{ arm: 'nginx' }] }), /\n {2}knees\.0\.backendDelayMs: /],
   ])('%s', (_what, content, message) => {
     const directory = folderWith({ 'x.json': content })
     expect(() => readResults(join(directory, 'x.json'))).toThrow(message)
