@@ -7,6 +7,7 @@ import { check } from './check.ts'
 import { explain } from './explain.ts'
 import { tellFailure } from './failure.ts'
 import { lb } from './lb.ts'
+import { plugin } from './plugin.ts'
 import { portOwner } from './port-owner.ts'
 import { schema } from './schema.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
@@ -23,7 +24,7 @@ export interface Host {
 /** Adds a command; its action resolves when the command is done, or throws what is to be told. */
 export type Verb = (program: Command, host: Host) => unknown
 
-const verbs: readonly Verb[] = [up, lb, check, schema, explain, bench]
+const verbs: readonly Verb[] = [up, lb, check, schema, explain, plugin, bench]
 
 /** package.json lies above cli/, in the checkout and in the package alike. */
 function packageVersion(): string {

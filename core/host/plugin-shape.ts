@@ -24,7 +24,7 @@ const kinds: Readonly<Record<PluginKind, true>> = {
 }
 
 const members = ['api', 'kind', 'name', 'description', 'options', 'create', 'buildTable']
-const namePattern = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/
+export const namePattern = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/
 
 /** @throws MR_PLUGIN_SHAPE */
 export function pluginOfModule(module: unknown, source: PluginSource): AnyPlugin {

@@ -1,0 +1,98 @@
+/** The files of a new plugin, from the templates of its kind. */
+import { readFileSync } from 'node:fs'
+import { type CorePlace, commandText, typePlaces } from './core-place.ts'
+
+/** Kinds that something hosts today, and how a config uses a plugin of them. Each has a folder of templates. */
+export const useTexts = {
+  algorithm: (name: string) => `algorithm: ${name}`,
+  'circuit-breaker': (name: string) => `breaker: ${name}`,
+  filter: (name: string) => `filters: [${name}]`,
+  'health-source': (name: string) => `health: ${name}`,
+}
+export type WritableKind = keyof typeof useTexts
+
+interface NewPlugin {
+  readonly kind: WritableKind
+  readonly name: string
+  /** Absolute. */
+  readonly folder: string
+  readonly core: CorePlace
+  readonly version: string
+}
+
+const templates = new URL('./templates/', import.meta.url)
+
+function template(file: string, words: Readonly<Record<string, string>>): string {
+  const text = readFileSync(new URL(file, templates), 'utf8')
+  return text.replaceAll(/\{\{(\w+)\}\}/g, (_whole, word: string) => words[word])
+}
+
+/** Text by file name. */
+export function pluginFiles(plugin: NewPlugin): Readonly<Record<string, string>> {
+  const { kind, name, core } = plugin
+  const words = { kind, name, package: packageName(name), path: `./${name}.ts`, command: commandText(core) }
+  const config = template(`${kind}/config.yaml.txt`, words)
+  return {
+    [`${name}.ts`]: template(`${kind}/plugin.ts.txt`, words),
+    [`${name}.test.ts`]: template(`${kind}/test.ts.txt`, words),
+    'README.md': template('readme.md.txt', { ...words, config }),
+    'package.json': json(manifest(plugin)),
+    ...typeFiles(plugin),
+  }
+}
+
+const packageName = (name: string): string => `millrace-${name}`
+const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`
+
+function manifest({ kind, name, version }: NewPlugin): object {
+  return {
+    name: packageName(name),
+    version: '0.1.0',
+    description: `The ${kind} ${name} for Millrace`,
+    keywords: ['millrace', kind],
+    type: 'module',
+    exports: { '.': { types: `./dist/${name}.d.ts`, default: `./dist/${name}.js` } },
+    files: ['dist'],
+    engines: { node: '>=24' },
+    scripts: {
+      test: 'millrace plugin test .',
+      bench: `millrace bench plugin ./${name}.ts`,
+      build: 'tsc -p tsconfig.build.json',
+      prepack: 'npm run build',
+    },
+    peerDependencies: { millrace: `^${version}` },
+    devDependencies: { '@types/node': '^24.0.0', typescript: '>=5.9' },
+  }
+}
+
+/** For the editor and tsc; Node itself reads none of it. */
+function typeFiles({ name, folder, core }: NewPlugin): Record<string, string> {
+  const { paths, buildPaths, typeRoots } = typePlaces(core, folder)
+  const compilerOptions = {
+    target: 'es2024',
+    lib: ['es2024', 'esnext.disposable'],
+    module: 'nodenext',
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+    ...{ erasableSyntaxOnly: true, verbatimModuleSyntax: true, isolatedModules: true },
+    ...{ allowImportingTsExtensions: true, rewriteRelativeImportExtensions: true },
+    types: typeRoots.length === 0 ? [] : ['node'],
+    ...(typeRoots.length === 0 ? {} : { typeRoots }),
+    paths,
+  }
+  const build = { noEmit: false, rootDir: '.', outDir: 'dist', declaration: true, paths: buildPaths }
+  return {
+    'tsconfig.json': json({ compilerOptions, include: ['*.ts'] }),
+    'tsconfig.build.json': json({ extends: './tsconfig.json', compilerOptions: build, include: [`${name}.ts`] }),
+    ...(typeRoots.length === 0 ? { 'node-test.d.ts': nodeTest } : {}),
+  }
+}
+
+/** Nowhere near are the types of Node installed. */
+const nodeTest = `// As much of node:test as the test here needs, until @types/node is installed (npm install); then remove this file
+// and write "types": ["node"] in tsconfig.json.
+declare module 'node:test' {
+  export function test(name: string, options: { timeout: number; skip?: boolean }, run: () => Promise<void>): unknown
+}
+`
