@@ -1,6 +1,7 @@
 /** A loaded config, written back as a config file with every default filled in: what is really in force. */
 import type {
   BackendConfig,
+  BreakerFallback,
   Config,
   FilterUse,
   ListenerConfig,
@@ -8,6 +9,7 @@ import type {
   RouteConfig,
   ServiceConfig,
 } from '../core/config/snapshot.ts'
+import { withoutSecrets } from './secrets.ts'
 
 type Plain = Readonly<Record<string, unknown>>
 
@@ -51,29 +53,6 @@ const filled = (value: Plain): Plain =>
 /** A certificate or key is named by its file; text is not repeated, a key above all. */
 const pemText = (file: string): string => (file === '' ? '(PEM text)' : file)
 
-/** Names of options and header fields whose values nobody should read over a shoulder. */
-const secretName =
-  /(?:pass(?:word|phrase|wd)?|secret|token|credential|authorization|(?:private|api|access|signing|shared)[-_]?key)s?$/i
-const privateKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
-
-/** Without secrets: by name, and in options of plugins whatever came from the environment. */
-function withoutSecrets(value: unknown, redact: (text: string) => string, inUse = false): unknown {
-  if (typeof value === 'string') {
-    if (privateKey.test(value)) return hidden
-    return inUse ? redact(value) : value
-  }
-  if (Array.isArray(value)) return value.map((item) => withoutSecrets(item, redact, inUse))
-  if (typeof value !== 'object' || value === null) return value
-  const within = inUse || 'use' in value
-  const pairs = Object.entries(value).map(([name, item]) => [
-    name,
-    secretName.test(name) && typeof item !== 'boolean' ? hidden : withoutSecrets(item, redact, within),
-  ])
-  return Object.fromEntries(pairs)
-}
-
-const hidden = '(hidden)'
-
 /** `name`, or `{ use: name, …options }`. */
 function useText({ use, options }: PluginUse, slots: Plain = {}): unknown {
   const rest = { ...slots, ...options }
@@ -82,6 +61,10 @@ function useText({ use, options }: PluginUse, slots: Plain = {}): unknown {
 
 const filterText = (filter: FilterUse): unknown =>
   useText(filter, { id: filter.id, failOpen: filter.failOpen, deadline: durationText(filter.deadlineMs) })
+
+/** A service, or an answer. */
+export const fallbackText = (fallback: BreakerFallback): Plain =>
+  'service' in fallback ? fallback : { ...fallback, headers: Object.fromEntries(fallback.headers) }
 
 function routeText(route: RouteConfig): Plain {
   const headers = route.headers.map(({ name, value }) => [name, value ?? true])
@@ -145,7 +128,9 @@ function serviceText(service: ServiceConfig): Plain {
     algorithm: useText(service.algorithm),
     backends: service.backends.map(backendText),
     health: health ? useText(health, probe) : 'off',
-    breaker: breaker ? useText(breaker) : 'off',
+    breaker: breaker
+      ? useText(breaker, breaker.fallback && { fallback: fallbackText(breaker.fallback) })
+      : 'off',
     filters: service.filters.map(filterText),
     timeouts: {
       connect: durationText(timeouts.connectMs),

@@ -1,79 +1,16 @@
 /** `millrace explain`: the effective config, the plugin tree, and which route a request takes. */
 import { stringify } from 'yaml'
 import type { LoadedConfig } from '../core/config/load.ts'
-import type {
-  BackendConfig,
-  FilterUse,
-  PluginUse,
-  RouteConfig,
-  ServiceConfig,
-} from '../core/config/snapshot.ts'
-import { type PluginKind, threadKinds } from '../core/contracts/plugin.ts'
-import type { PluginRegistry } from '../core/host/registry.ts'
+import type { BackendConfig, FilterUse, RouteConfig, ServiceConfig } from '../core/config/snapshot.ts'
 import { Router } from '../core/proxy/router.ts'
-import { effectiveConfig } from './effective.ts'
+import { effectiveConfig, fallbackText } from './effective.ts'
 import { UsageError } from './failure.ts'
 import { findConfig, type Loaded, loadWithPlugins, tellWarnings } from './load.ts'
 import type { Verb } from './main.ts'
 import { withOptionDefaults } from './option-defaults.ts'
+import { pluginTree } from './plugin-tree.ts'
+import { timeImports } from './start-up.ts'
 import type { Terminal } from './terminal.ts'
-
-interface Tree {
-  readonly label: string
-  readonly children: readonly Tree[]
-}
-
-function treeLines({ label, children }: Tree, first = '', others = ''): string[] {
-  const below = children.flatMap((child, index) => {
-    const last = index === children.length - 1
-    return treeLines(child, `${others}${last ? '└─ ' : '├─ '}`, `${others}${last ? '   ' : '│  '}`)
-  })
-  return [first + label, ...below]
-}
-
-/** `filter request-id (built-in)`, and where it runs when that is not every data thread. */
-function useLabel(kind: PluginKind, { use }: PluginUse, registry: PluginRegistry): string {
-  const { source } = registry.find(kind, use)
-  const from = source === 'built-in' ? source : source.specifier
-  return `${kind} ${use} (${from}${threadKinds.includes(kind) ? '' : ', main thread'})`
-}
-
-function filterTrees(filters: readonly FilterUse[], registry: PluginRegistry): Tree[] {
-  return filters.map((filter) => {
-    const id = filter.id === filter.use ? '' : ` as ${filter.id}`
-    return { label: useLabel('filter', filter, registry) + id, children: [] }
-  })
-}
-
-function serviceTree(service: ServiceConfig, registry: PluginRegistry): Tree {
-  const parts: [PluginKind, PluginUse | undefined][] = [
-    ['algorithm', service.algorithm],
-    ['circuit-breaker', service.breaker],
-    ['health-source', service.health],
-  ]
-  const uses = parts.flatMap(([kind, use]) =>
-    use === undefined ? [] : [{ label: useLabel(kind, use, registry), children: [] }],
-  )
-  return { label: `service ${service.name}`, children: [...filterTrees(service.filters, registry), ...uses] }
-}
-
-/** Every use of a plugin, in the order in which a request meets them. */
-function pluginTree({ config, registry }: Loaded): string {
-  const { filters, routes, services } = config.snapshot
-  const withFilters = routes.filter((route) => route.filters.length > 0)
-  const tree: Tree = {
-    label: `${config.bootstrap.node.threads} data thread${config.bootstrap.node.threads === 1 ? '' : 's'}`,
-    children: [
-      ...filterTrees(filters, registry),
-      ...withFilters.map((route) => ({
-        label: `route ${route.name}`,
-        children: filterTrees(route.filters, registry),
-      })),
-      ...Object.values(services).map((service) => serviceTree(service, registry)),
-    ],
-  }
-  return treeLines(tree).join('\n')
-}
 
 interface RouteQuery {
   readonly method: string
@@ -130,7 +67,9 @@ function backendLabel({ url, weight, zone, priority }: BackendConfig): string {
 
 function serviceLines(service: ServiceConfig, top: readonly string[]): string[] {
   const filters = [...top, ...chain(service.filters)].join(' → ')
-  const breaker = service.breaker ? service.breaker.use : 'off'
+  const { fallback } = service.breaker ?? {}
+  const instead = fallback && ` (fallback ${JSON.stringify(fallbackText(fallback))})`
+  const breaker = service.breaker ? service.breaker.use + (instead ?? '') : 'off'
   const rows = [
     `service   ${service.name}`,
     `  filters    ${filters === '' ? 'none' : filters}`,
@@ -164,12 +103,18 @@ function explainRoute({ snapshot }: LoadedConfig, query: RouteQuery, only: strin
   return blocks.join('\n\n')
 }
 
-function explainAll(loaded: Loaded, terminal: Terminal): void {
+async function explainAll(
+  loaded: Loaded,
+  imports: ReadonlyMap<string, number>,
+  terminal: Terminal,
+): Promise<void> {
   const config = withOptionDefaults(loaded.config, loaded.registry.catalog())
   terminal.out('# Effective config: the file with every default filled in')
   terminal.out(stringify(effectiveConfig(config, config.redact), { aliasDuplicateObjects: false }).trimEnd())
-  terminal.out('\n# Plugins, in the order in which a request meets them')
-  terminal.out(pluginTree(loaded).replaceAll(/^/gm, '# '))
+  terminal.out(
+    '\n# Plugins, in the order in which a request meets them; each was made once here, to time it, and stopped',
+  )
+  terminal.out((await pluginTree(loaded, imports)).replaceAll(/^/gm, '# '))
 }
 
 export const explain: Verb = (program, { terminal }) =>
@@ -182,9 +127,10 @@ export const explain: Verb = (program, { terminal }) =>
     .action(async (method: string | undefined, url: string | undefined, options: ExplainOptions) => {
       const source = findConfig(terminal, options.config)
       const query = readQuery(method, url, options)
+      const imports = await timeImports(source, terminal.env)
       const loaded = await loadWithPlugins(source, terminal.env)
       tellWarnings(loaded.config, terminal)
-      if (query === undefined) explainAll(loaded, terminal)
+      if (query === undefined) await explainAll(loaded, imports, terminal)
       else terminal.out(explainRoute(loaded.config, query, options.listener))
     })
 

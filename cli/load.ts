@@ -24,11 +24,17 @@ export async function loadWithPlugins(source: ConfigSource, env: Terminal['env']
 /** Where a config is looked for when none is named. */
 const usualNames = ['millrace.yaml', 'millrace.yml', 'millrace.json', 'millrace.ts']
 
+const usualConfig = (terminal: Terminal): string | undefined =>
+  usualNames.find((usual) => existsSync(path.resolve(terminal.directory, usual)))
+
+/** Whether a config lies in the working directory. */
+export const hasUsualConfig = (terminal: Terminal): boolean => usualConfig(terminal) !== undefined
+
 /** The named config file, or the one that lies in the working directory. */
 export function findConfig(terminal: Terminal, ...named: (string | undefined)[]): { path: string } {
   const given = named.filter((name) => name !== undefined)
   if (given.length > 1) throw new UsageError('the config file is named twice')
-  const name = given[0] ?? usualNames.find((usual) => existsSync(path.resolve(terminal.directory, usual)))
+  const name = given[0] ?? usualConfig(terminal)
   if (name === undefined)
     throw new UsageError(`no config file: name one with -c, or call it ${usualNames[0]}`)
   return { path: path.resolve(terminal.directory, name) }

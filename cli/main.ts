@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { installResolver } from '../core/host/loader.ts'
 import { bench } from './bench.ts'
+import { breaker } from './breaker.ts'
 import { check } from './check.ts'
 import { explain } from './explain.ts'
 import { tellFailure } from './failure.ts'
@@ -24,7 +25,7 @@ export interface Host {
 /** Adds a command; its action resolves when the command is done, or throws what is to be told. */
 export type Verb = (program: Command, host: Host) => unknown
 
-const verbs: readonly Verb[] = [up, lb, check, schema, explain, plugin, bench]
+const verbs: readonly Verb[] = [up, lb, check, schema, explain, plugin, breaker, bench]
 
 /** package.json lies above cli/, in the checkout and in the package alike. */
 function packageVersion(): string {

@@ -1,8 +1,9 @@
-/** The defaults of plugins' options, as far as their JSON Schema says them. */
+/** What the JSON Schema of plugins' options says of them: defaults, and which are secret. */
 import type { PluginCatalog } from '../core/config/catalog.ts'
 import type { LoadedConfig } from '../core/config/load.ts'
 import type { FilterUse, PluginUse, RouteConfig, ServiceConfig } from '../core/config/snapshot.ts'
 import type { PluginKind } from '../core/contracts/plugin.ts'
+import { withoutMarked } from './secrets.ts'
 
 type Fill = <U extends PluginUse>(kind: PluginKind, use: U) => U
 
@@ -30,11 +31,11 @@ const serviceFilled = (service: ServiceConfig, fill: Fill): ServiceConfig => ({
   filters: filtersFilled(service.filters, fill),
 })
 
-/** The config with every option that a plugin would fill in itself. */
+/** The config with every option that a plugin would fill in itself, and without those that it calls secret. */
 export function withOptionDefaults(config: LoadedConfig, catalog: PluginCatalog): LoadedConfig {
   const fill: Fill = (kind, use) => {
-    const defaults = defaultsOf(catalog.jsonSchema(kind, use.use))
-    return { ...use, options: { ...defaults, ...use.options } }
+    const schema = catalog.jsonSchema(kind, use.use)
+    return { ...use, options: withoutMarked({ ...defaultsOf(schema), ...use.options }, schema) }
   }
   const { snapshot } = config
   const services = Object.entries(snapshot.services).map(([name, service]) => [

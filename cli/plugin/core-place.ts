@@ -52,7 +52,9 @@ export function typePlaces({ root: core, isCheckout, isInstalled }: CorePlace, f
 
 /** Folders `@types` with the types of Node: near the plugin, or near the core. */
 function nodeTypes(core: string, folder: string): string[] {
-  const candidates = [folder, core].flatMap((start) => above(start).map((each) => path.join(each, 'node_modules/@types')))
+  const candidates = [folder, core].flatMap((start) =>
+    above(start).map((each) => path.join(each, 'node_modules/@types')),
+  )
   return candidates.filter((each) => existsSync(path.join(each, 'node/package.json'))).slice(0, 1)
 }
 

@@ -77,22 +77,17 @@ function typeFiles({ name, folder, core }: NewPlugin): Record<string, string> {
     skipLibCheck: true,
     ...{ erasableSyntaxOnly: true, verbatimModuleSyntax: true, isolatedModules: true },
     ...{ allowImportingTsExtensions: true, rewriteRelativeImportExtensions: true },
-    types: typeRoots.length === 0 ? [] : ['node'],
-    ...(typeRoots.length === 0 ? {} : { typeRoots }),
+    types: ['node'],
+    typeRoots,
     paths,
   }
   const build = { noEmit: false, rootDir: '.', outDir: 'dist', declaration: true, paths: buildPaths }
   return {
     'tsconfig.json': json({ compilerOptions, include: ['*.ts'] }),
-    'tsconfig.build.json': json({ extends: './tsconfig.json', compilerOptions: build, include: [`${name}.ts`] }),
-    ...(typeRoots.length === 0 ? { 'node-test.d.ts': nodeTest } : {}),
+    'tsconfig.build.json': json({
+      extends: './tsconfig.json',
+      compilerOptions: build,
+      include: [`${name}.ts`],
+    }),
   }
 }
-
-/** Nowhere near are the types of Node installed. */
-const nodeTest = `// As much of node:test as the test here needs, until @types/node is installed (npm install); then remove this file
-// and write "types": ["node"] in tsconfig.json.
-declare module 'node:test' {
-  export function test(name: string, options: { timeout: number; skip?: boolean }, run: () => Promise<void>): unknown
-}
-`

@@ -18,7 +18,12 @@ export interface NewOptions {
 export const writableKinds = Object.keys(useTexts) as WritableKind[]
 const allKinds = Object.keys(slotKeys) as PluginKind[]
 
-export function newPlugin({ terminal, version }: Host, kind: string, name: string, options: NewOptions): void {
+export function newPlugin(
+  { terminal, version }: Host,
+  kind: string,
+  name: string,
+  options: NewOptions,
+): void {
   checkKind(kind)
   checkName(kind, name)
   const folder = path.resolve(terminal.directory, options.dir ?? name)
@@ -26,7 +31,9 @@ export function newPlugin({ terminal, version }: Host, kind: string, name: strin
   const files = pluginFiles({ kind, name, folder, core, version })
   const there = Object.keys(files).filter((file) => existsSync(path.join(folder, file)))
   if (there.length > 0)
-    throw new UsageError(`${folder} already holds ${there.join(', ')}; nothing was written (--dir names another folder)`)
+    throw new UsageError(
+      `${folder} already holds ${there.join(', ')}; nothing was written (--dir names another folder)`,
+    )
   mkdirSync(folder, { recursive: true })
   // `wx`: what has come between the look and now is not written over either.
   for (const [file, text] of Object.entries(files))
@@ -36,7 +43,9 @@ export function newPlugin({ terminal, version }: Host, kind: string, name: strin
   terminal.out(`${shown}: ${Object.keys(files).join(', ')}\n`)
   terminal.out(`1. Edit   ${source}`)
   terminal.out(`2. Test   ${commandText(core)} plugin test ${shown}`)
-  terminal.out(`3. Use    plugins: [${asPath(source)}] and ${useTexts[kind](name)} in a config (a whole one: README.md)`)
+  terminal.out(
+    `3. Use    plugins: [${asPath(source)}] and ${useTexts[kind](name)} in a config (a whole one: README.md)`,
+  )
 }
 
 const asPath = (file: string): string => (/^(\.\.?)?\//.test(file) ? file : `./${file}`)
@@ -47,14 +56,18 @@ function checkKind(kind: string): asserts kind is WritableKind {
   if ((allKinds as string[]).includes(kind))
     throw new UsageError(`plugins of kind ${kind} have a contract, but nothing hosts them yet; ${known}`)
   const meant = closest(kind, writableKinds)
-  throw new UsageError(`there is no plugin kind "${kind}"${meant ? ` — did you mean "${meant}"?` : ''}; ${known}`)
+  throw new UsageError(
+    `there is no plugin kind "${kind}"${meant ? ` — did you mean "${meant}"?` : ''}; ${known}`,
+  )
 }
 
 function checkName(kind: WritableKind, name: string): void {
   if (!namePattern.test(name)) {
     const near = kebab(name)
     const meant = namePattern.test(near) ? ` — did you mean "${near}"?` : ''
-    throw new UsageError(`"${name}" is no name for a plugin: expected lower-case words joined by hyphens${meant}`)
+    throw new UsageError(
+      `"${name}" is no name for a plugin: expected lower-case words joined by hyphens${meant}`,
+    )
   }
   if (builtins.some((one) => one.kind === kind && one.name === name))
     throw new UsageError(`the ${kind} "${name}" is built in and cannot be replaced; give yours another name`)

@@ -41,7 +41,9 @@ function testFiles(place: string): string[] {
   if (statSync(place).isDirectory()) {
     const found = globSync(`**/*.test.{${endings.join(',')}}`, { cwd: place, exclude: isForeign })
     if (found.length === 0)
-      throw new UsageError(`no test in ${place}: expected a file such as my-plugin.test.ts, or src/my-plugin.test.ts`)
+      throw new UsageError(
+        `no test in ${place}: expected a file such as my-plugin.test.ts, or src/my-plugin.test.ts`,
+      )
     return found.sort().map((file) => path.join(place, file))
   }
   if (testFile.test(place)) return [place]

@@ -17,7 +17,10 @@ const options = z
     users: z
       .record(
         z.string().regex(/^[^:\p{Cc}]+$/u, 'a user name holds no colon and no control characters'),
-        z.string().refine((text) => parsePassword(text), hashHint),
+        z
+          .string()
+          .refine((text) => parsePassword(text), hashHint)
+          .meta({ writeOnly: true }),
       )
       .default({}),
     /** File with a line `name:hash` for each user; `#` begins a comment. Changes are seen within seconds. */

@@ -9,7 +9,7 @@ export const localKey = z
     kty: z.enum(['RSA', 'EC', 'OKP', 'oct']),
     kid: z.string().optional(),
     /** Of a secret: base64url. */
-    k: z.string().optional(),
+    k: z.string().optional().meta({ writeOnly: true }),
   })
   .refine(
     (key) => key.kty === 'oct' || !('d' in key),

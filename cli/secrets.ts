@@ -1,0 +1,46 @@
+/** What nobody should read over a shoulder: values are hidden by their name, by their schema, and by where they came from. */
+import { secretPaths } from './plugin/option-rows.ts'
+
+export const hidden = '(hidden)'
+
+/** Names of options and header fields. */
+const secretName =
+  /(?:pass(?:word|phrase|wd)?|secret|token|credential|authorization|(?:private|api|access|signing|shared)[-_]?key)s?$/i
+const privateKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
+
+/**
+ * Without secrets: by name, and in options of plugins whatever came from the environment.
+ * @param redact puts references back for values from the environment
+ */
+export function withoutSecrets(value: unknown, redact: (text: string) => string, inUse = false): unknown {
+  if (typeof value === 'string') {
+    if (privateKey.test(value)) return hidden
+    return inUse ? redact(value) : value
+  }
+  if (Array.isArray(value)) return value.map((item) => withoutSecrets(item, redact, inUse))
+  if (typeof value !== 'object' || value === null) return value
+  const within = inUse || 'use' in value
+  const pairs = Object.entries(value).map(([name, item]) => [
+    name,
+    secretName.test(name) && typeof item !== 'boolean' ? hidden : withoutSecrets(item, redact, within),
+  ])
+  return Object.fromEntries(pairs)
+}
+
+/** Options without those that the plugin's JSON Schema marks as secret. */
+export function withoutMarked<T extends object>(options: T, schema: object | undefined): T {
+  const paths = new Set(schema === undefined ? [] : secretPaths(schema as Record<string, unknown>))
+  return paths.size === 0 ? options : (hide(options, '', paths) as T)
+}
+
+function hide(value: unknown, path: string, paths: ReadonlySet<string>): unknown {
+  if (paths.has(path) || (path !== '' && paths.has(path.replace(/[^.]*$/, '*')))) return hidden
+  if (Array.isArray(value)) return value.map((item) => hide(item, path, paths))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [
+      name,
+      hide(item, path === '' ? name : `${path}.${name}`, paths),
+    ]),
+  )
+}
