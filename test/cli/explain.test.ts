@@ -71,10 +71,10 @@ describe('explain', () => {
       services: { api: { timeouts: { connect: '1s' } } },
       limits: { head: '16KiB' },
     })
-    expect(out).toContain('# ├─ filter request-id (built-in)\n')
-    expect(out).toContain('filter headers (built-in)')
-    expect(out).toContain('# │  ├─ algorithm least-connections (built-in)\n')
-    expect(out).toContain('# │  └─ health-source http-probe (built-in, main thread)\n')
+    expect(out).toMatch(/^# ├─ filter request-id \(built-in\), create [\d.]+ ms$/m)
+    expect(out).toMatch(/filter headers .*\n# │ {5}└─ request: \{"set":\{"x-api":"1"\}\}$/m)
+    expect(out).toMatch(/^# │ {2}├─ algorithm least-connections \(built-in\), create [\d.]+ ms$/m)
+    expect(out).toMatch(/^# │ {2}└─ health-source http-probe \(built-in, main thread\), create [\d.]+ ms$/m)
   })
 
   test('prints the defaults of plugins too; what is set stays, and the whole reads again', async () => {
@@ -109,6 +109,67 @@ services:
     expect(out).toContain('x-api-key: (hidden)')
     expect(out).toContain('x-kind: shown')
     expect(out).toContain('http://127.0.0.1:9001')
+  })
+
+  test('hides what the schema of a plugin calls secret, however deep; says how long its import took', async () => {
+    const plugin = `
+      import { definePlugin, z } from 'millrace'
+      const secret = z.string().meta({ writeOnly: true })
+      export default definePlugin({
+        api: 1, kind: 'filter', name: 'gate',
+        options: z.strictObject({
+          pin: secret, door: z.string(), others: z.array(z.strictObject({ pin: secret, door: z.string() })), byUser: z.record(z.string(), secret),
+        }),
+        create(context) { if (context.id === 'filters/gate-2') throw new Error('no such door') ; return {} },
+      })`
+    const use = (door: string): string =>
+      `{ use: gate, pin: "0817", door: ${door}, others: [{ pin: "0818", door: side }], byUser: { ann: "0819" } }`
+    const directory = folderWith({
+      'gate.ts': plugin,
+      'lb.yaml': `plugins: [./gate.ts]\nfilters: [${use('front')}, ${use('back')}]\n${config.replace('filters: [request-id]\n', '')}`,
+    })
+    const { status, out, err } = await runCli(['explain', '-c', 'lb.yaml'], { directory })
+    expect([status, err]).toEqual([0, ''])
+    expect(out).not.toMatch(/081[789]/)
+    expect(out).toMatch(/^# ├─ filter gate \(\.\/gate\.ts\), import [\d.]+ ms, create [\d.]+ ms$/m)
+    expect(out).toMatch(/import [\d.]+ ms, create failed: MR_PLUGIN_CREATE .*no such door.*, as gate-2$/m)
+    expect(out).toContain('# │  ├─ pin: "(hidden)"\n# │  ├─ door: "front"\n')
+    expect(parse(out).filters[0]).toMatchObject({
+      pin: '(hidden)',
+      door: 'front',
+      others: [{ pin: '(hidden)', door: 'side' }],
+      byUser: { ann: '(hidden)' },
+    })
+  })
+
+  test('shows what a breaker falls back to, and reads it again', async () => {
+    const fallback = (text: string): string => `
+listeners: { web: { address: "127.0.0.1:8080" } }
+routes: [{ service: shop }]
+services:
+  shop: { backends: ["http://127.0.0.1:9001"], breaker: { use: error-rate, fallback: ${text} } }
+  spare: { backends: ["http://127.0.0.1:9002"] }\n`
+    for (const [written, read] of [
+      ['{ service: spare }', { service: 'spare' }],
+      [
+        '{ status: 200, headers: { x-from: cache }, body: old }',
+        { status: 200, headers: { 'x-from': 'cache' }, body: 'old' },
+      ],
+    ] as const) {
+      const source = { text: fallback(written), name: 'a.yaml', directory: '/srv' }
+      const first = (await loadWithPlugins(source, {})).config
+      const effective = effectiveConfig(first)
+      expect(effective).toMatchObject({ services: { shop: { breaker: { fallback: read } } } })
+      const again = { text: JSON.stringify(effective), name: 'b.json', directory: '/srv' }
+      expect((await loadWithPlugins(again, {})).config.snapshot).toEqual(first.snapshot)
+    }
+    const directory = folderWith({ 'lb.yaml': fallback('{ service: spare }') })
+    expect((await runCli(['explain', '-c', 'lb.yaml'], { directory })).out).toContain(
+      '└─ fallback: {"service":"spare"}\n',
+    )
+    expect((await runCli(['explain', '-c', 'lb.yaml', 'GET', '/'], { directory })).out).toContain(
+      'breaker error-rate (fallback {"service":"spare"})',
+    )
   })
 
   test.each([

@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest'
+import { startBackend } from '../examples/example.ts'
+import { folderWith, type RunResult, runCli, startCli } from './run-cli.ts'
+
+async function running() {
+  const [one, two] = await Promise.all([startBackend('one'), startBackend('two')])
+  const urls = [one, two].map(({ port }) => `http://127.0.0.1:${port}`)
+  const directory = folderWith({
+    'lb.yaml': `
+node: { threads: 1 }
+listeners: { web: { address: "127.0.0.1:0" } }
+admin: { address: "127.0.0.1:0" }
+routes: [{ service: shop }]
+services: { shop: { backends: ${JSON.stringify(urls)} } }\n`,
+  })
+  const lb = startCli(['up', '-c', 'lb.yaml'], { directory })
+  const [, url] = await lb.waitFor(/web +(http:\S+)/)
+  const [, admin] = await lb.waitFor(/admin +(http:\S+)/)
+  const breaker = (...args: string[]): Promise<RunResult> =>
+    runCli(['breaker', ...args, '--url', admin], { directory, env: { USER: 'ann' } })
+  const words = async (): Promise<string[]> => {
+    const answers: string[] = []
+    for (let tries = 0; tries < 6; tries++) answers.push(await (await fetch(url)).text())
+    return [...new Set(answers)].sort()
+  }
+  return { breaker, words, urls, directory }
+}
+
+test('trip keeps requests from a backend, with reason and actor; reset lets them come back', async () => {
+  const { breaker, words, urls } = await running()
+  expect((await breaker('show')).out).toMatch(new RegExp(`^shop +${urls[0]} +closed +-$`, 'm'))
+  const tripped = await breaker('trip', 'shop', urls[0], '--reason', 'its disk is full')
+  expect(tripped).toMatchObject({ status: 0, err: '' })
+  expect(tripped.out).toMatch(new RegExp(`^shop +${urls[0]} +\\S+ +held open by ann: its disk is full$`, 'm'))
+  expect(tripped.out).not.toContain(urls[1])
+  expect(await words()).toEqual(['two'])
+  expect((await breaker('reset', 'shop', urls[0])).out).toMatch(/closed +-$/m)
+  expect(await words()).toEqual(['one', 'two'])
+})
+
+test('close and trip are for the whole service without a backend, and for a while', async () => {
+  const { breaker, urls } = await running()
+  const { out } = await breaker('close', 'shop', '--reason', 'a test', '--actor', 'bob', '--for', '10m')
+  const held = /held closed \(whole service\) by bob until (\S+): a test/
+  expect(out.match(new RegExp(held, 'g'))).toHaveLength(2)
+  const until = Date.parse(held.exec(out)?.[1] ?? '')
+  expect(until).toBeGreaterThan(Date.now())
+  expect(until).toBeLessThan(Date.now() + 601_000)
+  // One for a backend comes before one for its service.
+  await breaker('trip', 'shop', urls[1], '--reason', 'broken')
+  const shown = (await breaker('show', 'shop')).out
+  expect(shown).toMatch(/held closed \(whole service\) by bob/)
+  expect(shown).toMatch(/held open by ann: broken/)
+  expect((await breaker('reset', 'shop')).out.match(/closed +-$/gm)).toHaveLength(2)
+})
+
+test('what cannot be decided is told as the admin listener says it', async () => {
+  const { breaker, urls } = await running()
+  expect(await breaker('trip', 'shpo', '--reason', 'x')).toMatchObject({
+    status: 1,
+    err: expect.stringMatching(/MR_SERVICE_UNKNOWN .*shpo.*shop/),
+  })
+  expect(await breaker('trip', 'shop', 'http://nobody', '--reason', 'x')).toMatchObject({
+    status: 1,
+    err: expect.stringMatching(new RegExp(`MR_OVERRIDE .*http://nobody.*${urls[0]}`)),
+  })
+  expect(await breaker('trip', 'shop', '--reason', 'x', '--for', 'soon')).toMatchObject({
+    status: 1,
+    err: expect.stringMatching(/MR_OVERRIDE[\s\S]*for: /),
+  })
+  expect(await breaker('trip', 'shop')).toMatchObject({ status: 2, err: expect.stringContaining('--reason') })
+  expect(await breaker('show', 'shop', 'http://nobody')).toMatchObject({
+    status: 2,
+    err: expect.stringContaining(urls[0]),
+  })
+})
+
+test('the admin listener is the one of the config; nobody there is said so', async () => {
+  const config = (admin: string): string => `
+listeners: { web: { address: "127.0.0.1:0" } }
+admin: ${admin}
+routes: [{ service: shop }]
+services: { shop: { backends: ["http://127.0.0.1:9001"] } }\n`
+  const directory = folderWith({
+    // Port 9 of the loopback: discard, which nobody serves.
+    'millrace.yaml': config('{ address: "0.0.0.0:9" }'),
+    'none.yaml': config('false'),
+    'any.yaml': config('{ address: "127.0.0.1:0" }'),
+    'wrong.yaml': config('{ adress: "127.0.0.1:0" }'),
+  })
+  const show = (...args: string[]): Promise<RunResult> => runCli(['breaker', 'show', ...args], { directory })
+  expect(await show()).toMatchObject({
+    status: 1,
+    err: expect.stringMatching(/MR_NETWORK .*http:\/\/127\.0\.0\.1:9 does not answer/),
+  })
+  for (const [file, words] of [
+    ['none.yaml', 'has no admin listener'],
+    ['any.yaml', '--url'],
+    ['wrong.yaml', '--url'],
+  ])
+    expect(await show('-c', file)).toMatchObject({ status: 2, err: expect.stringContaining(words) })
+  expect(await show('--url', '127.0.0.1:9901')).toMatchObject({ status: 2 })
+})
