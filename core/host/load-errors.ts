@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { PluginSource } from '../config/snapshot.ts'
 import { closest } from './did-you-mean.ts'
 import { MillraceError } from './errors.ts'
-import { withoutVersions } from './resolver.ts'
+import { resolveFrom, withoutVersions } from './resolver.ts'
 
 interface NodeError extends Error {
   readonly code?: string
@@ -56,11 +56,11 @@ function explainSyntax(error: NodeError): string | undefined {
     case 'ERR_INVALID_TYPESCRIPT_SYNTAX':
       return `syntax error: ${error.message}${frame(error)}`
     case 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING': {
-      const file = /for "(.+)"$/.exec(error.message)?.[1] ?? 'a file'
+      const file = /for "(.+)"$/.exec(error.message)?.[1]
       return (
-        `${file} is TypeScript inside node_modules, which Node does not run: publish the package with compiled .js files ` +
-        '(tsc with "rewriteRelativeImportExtensions") and let its package.json "exports" name those; ' +
-        'or name the .ts file by its path outside node_modules'
+        `${file === undefined ? 'a file' : readable(file)} is TypeScript inside node_modules, which Node does not run (${error.code}): ` +
+        'publish the package with compiled .js files (tsc with "rewriteRelativeImportExtensions"; npm run build, where ' +
+        '`millrace plugin new` made it) and let its package.json "exports" name those; or name the .ts file by its path outside node_modules'
       )
     }
     case 'ERR_UNKNOWN_FILE_EXTENSION':
@@ -76,6 +76,8 @@ function explainSyntax(error: NodeError): string | undefined {
 async function explainMissing(error: NodeError, source: PluginSource): Promise<string | undefined> {
   switch (error.code) {
     case 'ENOENT':
+      if (source.kind === 'package' && error.path === entryPath(source))
+        return `the package is installed, but ${error.path}, which its package.json names, does not exist: build it before it is packed (npm run build, where \`millrace plugin new\` made it)`
       if (error.path !== source.location) return undefined
       return `there is no file ${source.location}${await nearFile(source.location)}`
     case 'EISDIR':
@@ -88,6 +90,15 @@ async function explainMissing(error: NodeError, source: PluginSource): Promise<s
       return missingEntry(error, source)
   }
   return undefined
+}
+
+/** What its package.json names; undefined where that leads nowhere. */
+function entryPath({ specifier, location }: PluginSource): string | undefined {
+  try {
+    return fileURLToPath(resolveFrom(specifier, location))
+  } catch {
+    return undefined
+  }
 }
 
 async function missingModule(error: NodeError, source: PluginSource): Promise<string> {

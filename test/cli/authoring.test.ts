@@ -8,7 +8,9 @@ import { typesOf } from './types-of.ts'
 
 const page = readFileSync(path.resolve(import.meta.dirname, '../../docs/writing-plugins.md'), 'utf8')
 const blocks = (language: string): string[] =>
-  [...page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].flatMap(([, own, text]) => (own === language ? [text] : []))
+  [...page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].flatMap(([, own, text]) =>
+    own === language ? [text] : [],
+  )
 
 /** Removes the lines that the page takes out, and writes what it puts there; each must be found once. */
 function edit(file: string, diff: string): number {
@@ -27,16 +29,21 @@ test('from an empty folder to serving in five edited lines, by the page alone', 
   const backends = await Promise.all(['one', 'two', 'three'].map(startBackend))
   const directory = folderWith({})
   const at = (...parts: string[]): string => path.join(directory, ...parts)
-  expect(await runCli(['plugin', 'new', 'algorithm', 'tenant-sticky'], { directory })).toMatchObject({ status: 0 })
+  expect(await runCli(['plugin', 'new', 'algorithm', 'tenant-sticky'], { directory })).toMatchObject({
+    status: 0,
+  })
   const [plugin, own] = blocks('diff')
-  const edited = edit(at('tenant-sticky/tenant-sticky.ts'), plugin) + edit(at('tenant-sticky/tenant-sticky.test.ts'), own)
+  const edited =
+    edit(at('tenant-sticky/tenant-sticky.ts'), plugin) + edit(at('tenant-sticky/tenant-sticky.test.ts'), own)
   expect(edited).toBeLessThanOrEqual(5)
   const tested = await runCli(['plugin', 'test', 'tenant-sticky'], { directory })
   expect(tested).toMatchObject({ status: 0, out: expect.stringContaining('few others move') })
   expect(tested.out).toMatch(/fail 0[\s\S]*skipped 0/)
   expect(typesOf(at('tenant-sticky'))).toBe('')
   const urls = JSON.stringify(backends.map(({ port }) => `http://127.0.0.1:${port}`))
-  const config = blocks('yaml')[0].replace(/:8080|:9901/g, ':0').replace(/backends: .*/, `backends: ${urls}`)
+  const config = blocks('yaml')[0]
+    .replace(/:8080|:9901/g, ':0')
+    .replace(/backends: .*/, `backends: ${urls}`)
   writeFileSync(at('millrace.yaml'), config)
   expect(await runCli(['check'], { directory })).toMatchObject({ status: 0, err: '' })
   const [, url] = await startCli(['up', '-c', 'millrace.yaml'], { directory }).waitFor(/web +(http:\S+)/)

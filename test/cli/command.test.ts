@@ -28,7 +28,7 @@ test('--version prints the version of the package', async () => {
 test('--help names every verb', async () => {
   const { status, out } = await runCli(['--help'])
   expect(status).toBe(0)
-  for (const verb of ['up', 'lb', 'check', 'schema', 'explain'])
+  for (const verb of ['up', 'lb', 'check', 'schema', 'explain', 'plugin', 'breaker'])
     expect(out).toMatch(new RegExp(`^  ${verb}\\b`, 'm'))
 })
 

@@ -10,7 +10,9 @@ const kinds = ['algorithm', 'circuit-breaker', 'filter', 'health-source']
 const block = (markdown: string, language: string): string =>
   new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(markdown)?.[1] ?? ''
 
-test.each(kinds)('plugin new %s: passes the kit, its types resolve, and its config is right', async (kind) => {
+test.each(
+  kinds,
+)('plugin new %s: passes the kit, its types resolve, and its config is right', async (kind) => {
   const directory = folderWith({})
   const made = await runCli(['plugin', 'new', kind, 'my-own'], { directory })
   expect(made).toMatchObject({ status: 0, err: '' })

@@ -161,16 +161,38 @@ describe('a plugin that does not load', () => {
     )
   })
 
-  test('TypeScript in an npm package', async () => {
+  test('TypeScript in an npm package: what its exports name, a helper of it, a file named by its path', async () => {
+    const manifest = (exports: string): string =>
+      JSON.stringify({ name: exports.slice(2, 3), exports, type: 'module' })
     const folder = await scratchFolder({
-      'node_modules/p/package.json': '{ "name": "p", "exports": "./index.ts", "type": "module" }',
-      'node_modules/p/index.ts': filterSource('p'),
+      'node_modules/p/package.json': manifest('./p.ts'),
+      'node_modules/p/p.ts': filterSource('p'),
+      'node_modules/q/package.json': manifest('./q.js'),
+      'node_modules/q/q.js': `import './helper.ts'\n${filterSource('q')}`,
+      'node_modules/q/helper.ts': '',
     })
-    const error = await host.refused(folder.package('p'))
-    expect(error).toMatchObject({
-      code: 'MR_PLUGIN_LOAD',
-      message: expect.stringMatching(/publish.*compiled \.js/),
+    for (const [source, file] of [
+      [folder.package('p'), 'p/p.ts'],
+      [folder.package('q'), 'q/helper.ts'],
+      [folder.file('node_modules/p/p.ts'), 'p/p.ts'],
+    ] as const)
+      expect(await host.refused(source)).toMatchObject({
+        code: 'MR_PLUGIN_LOAD',
+        message: expect.stringMatching(
+          new RegExp(
+            `: /[^ ]*/node_modules/${file} is TypeScript inside node_modules.*publish.*compiled \\.js`,
+          ),
+        ),
+      })
+  })
+
+  test('an npm package that was packed before it was built', async () => {
+    const folder = await scratchFolder({
+      'node_modules/p/package.json': '{ "name": "p", "exports": "./dist/p.js", "type": "module" }',
     })
+    expect((await host.refused(folder.package('p'))).message).toMatch(
+      /^Plugin p: the package is installed, but .*p\/dist\/p\.js.* does not exist: build it/,
+    )
   })
 
   test('a file that is not there, with the one that was meant', async () => {

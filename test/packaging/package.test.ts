@@ -123,6 +123,71 @@ test('npx millrace up without a config runs the demo', async () => {
   expect(text.all).toMatch(/drained\n$/)
 })
 
+test('a plugin of `plugin new` is built, packed, installed and loaded by the name of its package', async () => {
+  const made = path.join(folder, 'made')
+  run('npx', 'millrace', 'plugin', 'new', 'algorithm', 'first-come', '--dir', made)
+  // The build of its author has TypeScript installed; here it is the one of the checkout. `prepack` builds.
+  const bin = path.join(root, 'node_modules/.bin')
+  const pack = ['pack', '--silent', made]
+  const packed = spawnSync('npm', pack, {
+    cwd: project,
+    env: { ...env, PATH: `${bin}:${env.PATH}` },
+    encoding: 'utf8',
+  })
+  expect(packed, packed.stderr).toMatchObject({ status: 0 })
+  const tarball = packed.stdout.trim().split('\n').at(-1) ?? ''
+  expect(run('tar', '-tzf', tarball).trim().split('\n').sort()).toEqual(
+    ['README.md', 'dist/first-come.d.ts', 'dist/first-come.js', 'package.json'].map(
+      (file) => `package/${file}`,
+    ),
+  )
+  run('npm', 'install', '--offline', '--no-audit', '--no-fund', '--loglevel=error', `./${tarball}`)
+  const backend = http.createServer((_request, response) => response.end('from the backend'))
+  onTestFinished(() => {
+    backend.closeAllConnections()
+    backend.close()
+  })
+  backend.listen(0, '127.0.0.1')
+  await once(backend, 'listening')
+  const url = `http://127.0.0.1:${(backend.address() as AddressInfo).port}`
+  writeFileSync(
+    path.join(project, 'packed.yaml'),
+    `node: { threads: 1 }
+plugins: [millrace-first-come]
+listeners: { web: { address: "127.0.0.1:0" } }
+drain: { delay: 0s }
+routes: [{ service: shop }]
+services: { shop: { algorithm: { use: first-come, weights: false }, backends: ["${url}"] } }\n`,
+  )
+  expect(run('npx', 'millrace', 'plugin', 'list', '-c', 'packed.yaml')).toMatch(
+    /^algorithm +first-come +0\.1\.0 +package millrace-first-come /m,
+  )
+  const { text, interrupt } = npx('up', '-c', 'packed.yaml')
+  const listening = await until('it listens', () => /web +(http:\S+)/.exec(text.all)?.[1], {
+    timeoutMs: 60_000,
+  })
+  expect(await (await fetch(listening)).text()).toBe('from the backend')
+  await interrupt()
+  // Its types are found by whoever imports it.
+  writeFileSync(
+    path.join(project, 'uses.ts'),
+    `import plugin from 'millrace-first-come'
+     export const name: string = plugin.name
+     // @ts-expect-error had the types not been found, it would be anything
+     export const wrong: number = plugin.name\n`,
+  )
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', '']
+  const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
+  expect(run(process.execPath, tsc, ...options, 'uses.ts')).toBe('')
+})
+
+test('a new plugin in a project with nothing but the package: its tests run, its types resolve', () => {
+  run('npx', 'millrace', 'plugin', 'new', 'health-source', 'knock')
+  expect(run('npx', 'millrace', 'plugin', 'test', 'knock')).toMatch(/fail 0/)
+  const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
+  expect(run(process.execPath, tsc, '-p', 'knock')).toBe('')
+})
+
 test('the conformance kit of the package runs under node:test', () => {
   const source = `import { test } from 'node:test'
     import { definePlugin, z } from 'millrace'
