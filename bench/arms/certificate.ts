@@ -1,7 +1,7 @@
 /** The certificate that arms show in TLS scenarios: made for each run by `openssl`, as those of the tests are. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createCertificateAuthority } from '../../test/harness/certificates.ts'
+import { createCertificateAuthority } from '../fixtures/certificates.ts'
 import type { TlsFiles } from './arm.ts'
 
 /** Throws when there is no `openssl`. The files go with the directory. */

@@ -2,9 +2,9 @@
  * flight there, and one less where the exchange before the last 64 went. */
 import type { Algorithm, PluginDefinition } from 'millrace'
 import { builtins } from '../../plugins/manifest.ts'
-import { seeded, threadContext } from '../../test/plugins/fake-context.ts'
-import { numbered } from '../../test/plugins/fake-view.ts'
-import { parsed } from '../../test/plugins/make.ts'
+import { parsed } from '../fixtures/builtin.ts'
+import { seeded, threadContext } from '../fixtures/context.ts'
+import { numbered } from '../fixtures/view.ts'
 import { inputs, type MicroCase, type Running } from './case.ts'
 import { PickInput, TableView } from './stand-ins.ts'
 

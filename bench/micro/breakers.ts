@@ -1,9 +1,9 @@
 /** A permit and its settlement with every built-in circuit breaker, for 64 backends in turn. */
 import type { BreakerGate, CircuitBreaker, Outcome, PluginDefinition } from 'millrace'
 import { builtins } from '../../plugins/manifest.ts'
-import { seeded, threadContext } from '../../test/plugins/fake-context.ts'
-import { numbered } from '../../test/plugins/fake-view.ts'
-import { parsed } from '../../test/plugins/make.ts'
+import { parsed } from '../fixtures/builtin.ts'
+import { seeded, threadContext } from '../fixtures/context.ts'
+import { numbered } from '../fixtures/view.ts'
 import { inputs, type MicroCase, type Running } from './case.ts'
 import { timerless } from './stand-ins.ts'
 

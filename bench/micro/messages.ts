@@ -1,7 +1,7 @@
 /** Heads of an exact size, 64 different ones of each: targets, values and the order of the fields change from one to the next. */
 import { MessageHead } from '../../core/http1/head.ts'
 import { headResult, parseHead } from '../../core/http1/parse.ts'
-import { seeded } from '../../test/plugins/fake-context.ts'
+import { seeded } from '../fixtures/context.ts'
 import { shuffled } from '../stats/random.ts'
 import { inputs } from './case.ts'
 

@@ -6,7 +6,7 @@ import { SharedArena } from '../../core/threads/arena.ts'
 import type { PlaneDeps } from '../../core/threads/plane.ts'
 import { SharedTable } from '../../core/threads/table.ts'
 import { builtins } from '../../plugins/manifest.ts'
-import { seeded } from '../../test/plugins/fake-context.ts'
+import { seeded } from '../fixtures/context.ts'
 import { timerless } from './stand-ins.ts'
 
 /** A fault would be measured in place of what was meant. */

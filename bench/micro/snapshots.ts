@@ -8,7 +8,7 @@ import type { Snapshot } from '../../core/config/snapshot.ts'
 import { DataPlane } from '../../core/proxy/data-plane.ts'
 import type { ThreadSnapshot } from '../../core/proxy/thread-snapshot.ts'
 import maglev from '../../plugins/algorithm/maglev.ts'
-import { parsed } from '../../test/plugins/make.ts'
+import { parsed } from '../fixtures/builtin.ts'
 import type { MicroCase, Running } from './case.ts'
 import { planeDeps } from './plane-deps.ts'
 

@@ -1,6 +1,6 @@
 /** Stand-ins for what the data thread gives a plugin, as cheap as the real ones: plain fields, no closures. */
 import type { Backend, Clock, PickRequest } from 'millrace'
-import { FakeView } from '../../test/plugins/fake-view.ts'
+import { FakeView } from '../fixtures/view.ts'
 
 const hashes = 1024
 

@@ -1,7 +1,7 @@
 /** Maglev §5.3 (Eisenbud et al., NSDI 2016) again, with the code that Millrace runs: sets of backends with random names, tables
  * of two sizes, and random backends that fail. */
 import type { Backend } from 'millrace'
-import { fakeBackends } from '../../test/plugins/fake-view.ts'
+import { fakeBackends } from '../fixtures/view.ts'
 import { seededRandom, shuffled } from '../stats/random.ts'
 import {
   type Disruption,

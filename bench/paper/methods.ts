@@ -1,9 +1,9 @@
 /** The hashing methods that are compared: always the plugin itself, asked for each entry of the lookup table in turn. */
 import type { Backend, PickRequest, PluginDefinition } from 'millrace'
 import { hashString } from '../../plugins/lib/hash.ts'
-import { threadContext } from '../../test/plugins/fake-context.ts'
-import { FakeView } from '../../test/plugins/fake-view.ts'
-import { builtin, parsed } from '../../test/plugins/make.ts'
+import { builtin, parsed } from '../fixtures/builtin.ts'
+import { threadContext } from '../fixtures/context.ts'
+import { FakeView } from '../fixtures/view.ts'
 
 /** "Views" of a backend in the paper: points on the ring. */
 export const paperPoints = 1000
