@@ -1,7 +1,9 @@
 /** A user's config made fit for the bench: its policies stay, its addresses become ours. */
 import { readFileSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { parse, stringify } from 'yaml'
+import { installResolver, resolveFrom } from '../../core/host/resolver.ts'
 import type { ArmContext } from './arm.ts'
 
 export interface ConfigAddresses extends Pick<ArmContext, 'backendHosts' | 'tls'> {
@@ -15,7 +17,7 @@ export interface ConfigAddresses extends Pick<ArmContext, 'backendHosts' | 'tls'
 type Part = Record<string, unknown>
 
 /**
- * @param path of a YAML or JSON config; plugin files in it are found from there
+ * @param path of a YAML or JSON config; plugin files and packages in it are found from there
  * @throws when it is no mapping or has no services
  */
 export function benchConfig(path: string, addresses: ConfigAddresses): string {
@@ -47,11 +49,26 @@ export function listenerOf({ port, tls }: ConfigAddresses): Part {
   return tls ? { address, tls: { cert: tls.certFile, key: tls.keyFile } } : { address }
 }
 
+/** What is written goes into a folder of the bench, from where none of the user's plugins is found. */
 function pluginPaths(plugins: unknown, directory: string): unknown[] {
   if (!Array.isArray(plugins)) return []
-  return plugins.map((name: unknown) =>
-    typeof name === 'string' && name.startsWith('.') && !isAbsolute(name) ? resolve(directory, name) : name,
-  )
+  const resolver = installResolver()
+  try {
+    return plugins.map((name: unknown) => (typeof name === 'string' ? pluginPath(name, directory) : name))
+  } finally {
+    resolver.uninstall()
+  }
+}
+
+function pluginPath(name: string, directory: string): string {
+  if (isAbsolute(name) || name.startsWith('file:')) return name
+  if (name.startsWith('.')) return resolve(directory, name)
+  try {
+    return resolveFrom(name, pathToFileURL(directory).href)
+  } catch {
+    // That there is no such package is for the loader to say, in its own words.
+    return name
+  }
 }
 
 function isPart(value: unknown): value is Part {

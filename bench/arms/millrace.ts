@@ -4,6 +4,10 @@ import { fileURLToPath } from 'node:url'
 import { type Arm, type ArmContext, armUrl, type RunningArm, writeConfig } from './arm.ts'
 import { freePort, waitUntilReady } from './ready.ts'
 
+/** Installed from its package: what runs is JavaScript. */
+export const isPublished = import.meta.url.endsWith('.js')
+
+/** Root of the checkout, or of the package. */
 export const repository = fileURLToPath(new URL('../..', import.meta.url))
 
 /** `{config}` stands for the generated file. */

@@ -1,22 +1,20 @@
 /** Did this change make it worse? Two revisions, their blocks interleaved; what looks worse is measured again. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { isAbsolute, join } from 'node:path'
-import { repository } from '../arms/millrace.ts'
+import { join } from 'node:path'
 import { revisionArm } from '../arms/revision.ts'
 import type { ArmComparison, BenchResults } from '../report/bench-results.ts'
 import type { UsedCalibration } from '../report/calibration-file.ts'
 import { fewestBlocks } from '../stats/bootstrap.ts'
 import { compareSuite, type Suite } from '../suites.ts'
+import { comparedSubject, type SubjectOptions } from './compared.ts'
 import { poolResults } from './pool-results.ts'
 import { type Checkout, checkOut, removeCheckouts } from './revisions.ts'
 import { runSuite } from './run-suite.ts'
 
-export interface CompareRevisions {
+export interface CompareRevisions extends SubjectOptions {
   readonly base: string
   readonly head: string
-  /** Relative: to the root of each revision, so that its plugins are that revision's. The defaults when left out. */
-  readonly config: string | undefined
   readonly seed: number
   readonly confidence: number
   readonly suite?: Suite
@@ -39,14 +37,16 @@ export interface Compared {
 }
 
 export async function compareRevisions(options: CompareRevisions): Promise<Compared> {
+  const subject = comparedSubject(options)
+  const { repository } = subject
   const parent = mkdtempSync(join(tmpdir(), 'millrace-revisions-'))
   const checkouts: Checkout[] = []
   try {
-    const base = checkOut(repository, options.base, parent)
+    const base = checkOut(subject, options.base, parent)
     checkouts.push(base)
-    const head = checkOut(repository, options.head, parent)
+    const head = checkOut(subject, options.head, parent)
     checkouts.push(head)
-    const arms = [armOf('base', base, options.config), armOf('head', head, options.config)]
+    const arms = [subject.parts('base', base), subject.parts('head', head)].map(revisionArm)
     const { suite = compareSuite, seed, confidence, signal, calibration, say } = options
     const threshold = calibration?.threshold
     const common = { arms, baseline: 'base', confidence, threshold, signal, say }
@@ -75,11 +75,6 @@ export async function compareRevisions(options: CompareRevisions): Promise<Compa
     removeCheckouts(repository, checkouts)
     rmSync(parent, { recursive: true, force: true })
   }
-}
-
-function armOf(name: string, { directory, title }: Checkout, config: string | undefined) {
-  const path = config === undefined || isAbsolute(config) ? config : join(directory, config)
-  return revisionArm({ name, title: `${name}: ${title}`, directory, config: path })
 }
 
 const worseOnes = (results: BenchResults): ArmComparison[] =>

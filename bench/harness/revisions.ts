@@ -1,7 +1,8 @@
 /** Git revisions as folders that can be run. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { MillraceError } from '../../core/host/errors.ts'
 
 /** A revision as a folder; `.` is the working tree as it stands. */
 export interface Checkout {
@@ -10,20 +11,33 @@ export interface Checkout {
   readonly title: string
 }
 
-const lock = 'package-lock.json'
+/** Of npm, whose packages can be installed in a worktree, and of others. */
+const npmLocks = ['package-lock.json', 'npm-shrinkwrap.json']
+const locks = [...npmLocks, 'pnpm-lock.yaml', 'yarn.lock', 'bun.lock']
+
+export interface Repository {
+  /** A checkout with its packages installed. */
+  readonly repository: string
+  /** Folders below it that have packages; '' is the root. */
+  readonly projects: readonly string[]
+}
 
 /**
- * @param repository a checkout with its packages installed
  * @param parent a folder of ours for the worktree
  * @throws a message for the user when git does not know the revision
  */
-export function checkOut(repository: string, revision: string, parent: string): Checkout {
+export function checkOut({ repository, projects }: Repository, revision: string, parent: string): Checkout {
   if (revision === '.') return { directory: repository, title: 'working tree' }
   const title = git(repository, ['rev-parse', '--short', '--verify', `${revision}^{commit}`], revision)
   const directory = join(parent, title)
   if (!existsSync(directory)) {
     git(repository, ['worktree', 'add', '--detach', directory, title], revision)
-    installPackages(repository, directory)
+    try {
+      installPackages(repository, directory, projects)
+    } catch (error) {
+      removeCheckouts(repository, [{ directory, title }])
+      throw error
+    }
   }
   return { directory, title }
 }
@@ -36,18 +50,46 @@ export function removeCheckouts(repository: string, checkouts: readonly Checkout
   }
 }
 
-/** Those of the checkout at hand where they are the same. */
-function installPackages(repository: string, directory: string): void {
-  const same = readFileSync(join(repository, lock), 'utf8') === readFileSync(join(directory, lock), 'utf8')
-  if (same) symlinkSync(join(repository, 'node_modules'), join(directory, 'node_modules'))
-  else
-    execFileSync('npm', ['ci', '--no-audit', '--no-fund'], {
-      cwd: directory,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
+/** Those at hand where the revision asks for the same, or for none in particular. @throws MR_USAGE */
+function installPackages(repository: string, checkout: string, projects: readonly string[]): void {
+  let installed = false
+  for (const project of projects) {
+    const [here, there] = [join(repository, project), join(checkout, project)]
+    const changed = changedLocks(here, there)
+    const other = changed.find((name) => !npmLocks.includes(name))
+    if (other !== undefined)
+      throw new MillraceError(
+        'MR_USAGE',
+        `${other} of ${basename(checkout)} is not that of the working tree, and only npm's packages can be installed beside ` +
+          'those at hand: compare revisions with the same packages',
+      )
+    if (changed.length > 0) {
+      const stdio: ['ignore', 'ignore', 'inherit'] = ['ignore', 'ignore', 'inherit']
+      execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: there, stdio })
+      installed = true
+    } else if (!installed) linkPackages(here, there)
+  }
 }
 
-function git(repository: string, command: readonly string[], revision: string): string {
+/** Those that the revision has and that are not the same here. */
+function changedLocks(here: string, there: string): string[] {
+  return locks.filter((name) => {
+    const lock = textOf(join(there, name))
+    return lock !== undefined && lock !== textOf(join(here, name))
+  })
+}
+
+function linkPackages(here: string, there: string): void {
+  const [from, to] = [here, there].map((folder) => join(folder, 'node_modules'))
+  if (existsSync(from) && existsSync(there) && !existsSync(to)) symlinkSync(from, to)
+}
+
+function textOf(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined
+}
+
+/** @throws a message for the user, with what git says of `revision` */
+export function git(repository: string, command: readonly string[], revision: string): string {
   try {
     return execFileSync('git', ['-C', repository, ...command], {
       encoding: 'utf8',

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { repository } from '../../bench/arms/millrace.ts'
@@ -122,6 +123,15 @@ services:
     })
   })
 
+  test('names the file of a package that is installed beside it', () => {
+    const place = join(directory, 'node_modules/@acme/installed')
+    mkdirSync(place, { recursive: true })
+    writeFileSync(join(place, 'package.json'), '{ "type": "module", "exports": { "import": "./plugin.js" } }')
+    writeFileSync(join(place, 'plugin.js'), '')
+    const config = parse(benchConfig(write('plugins: ["@acme/installed"]\nservices: {}'), addresses))
+    expect(config.plugins).toEqual([pathToFileURL(join(place, 'plugin.js')).href])
+  })
+
   test.each([
     ['- a list', 'a mapping expected'],
     ['routes: []', 'services expected'],
@@ -131,11 +141,13 @@ services:
 })
 
 describe('a revision', () => {
+  const own = { repository, projects: [''] }
+
   test('is a folder of its own, with packages, until it is removed', () => {
     const head = execFileSync('git', ['-C', repository, 'rev-parse', '--short', 'HEAD'], {
       encoding: 'utf8',
     }).trim()
-    const checkout = checkOut(repository, 'HEAD', directory)
+    const checkout = checkOut(own, 'HEAD', directory)
     expect(checkout.title).toBe(head)
     expect(JSON.parse(readFileSync(join(checkout.directory, 'package.json'), 'utf8')).name).toBe('millrace')
     expect(existsSync(join(checkout.directory, 'node_modules'))).toBe(true)
@@ -144,10 +156,10 @@ describe('a revision', () => {
   })
 
   test('that git does not know is named', () => {
-    expect(() => checkOut(repository, 'no-such-thing', directory)).toThrow(/no-such-thing/)
+    expect(() => checkOut(own, 'no-such-thing', directory)).toThrow(/no-such-thing/)
   })
 
   test('"." is the working tree', () => {
-    expect(checkOut(repository, '.', directory)).toEqual({ directory: repository, title: 'working tree' })
+    expect(checkOut(own, '.', directory)).toEqual({ directory: repository, title: 'working tree' })
   })
 })
