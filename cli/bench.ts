@@ -1,4 +1,4 @@
-/** `millrace bench`: what the load balancer costs. The harness is a package of its own, loaded when it is asked for. */
+/** `millrace bench`: what the load balancer costs. The harness is loaded when it is asked for. */
 import { join } from 'node:path'
 import { addCalibrate } from './bench/calibrate.ts'
 import {
@@ -7,8 +7,8 @@ import {
   calibrationFile,
   common,
   loadBench,
-  numberOf,
   resultsFolder,
+  roundsOf,
   status,
   withCommon,
 } from './bench/common.ts'
@@ -39,8 +39,10 @@ export const bench: Verb = (program, host) => {
       attempt(host, () => run(host, suite ?? (options.full ? 'full' : 'quick'), options)),
     )
   withCommon(verb.command('compare <base> <head>'))
-    .description('two git revisions side by side; "." is the working tree')
-    .option('--config <file>', 'what both run, from the root of each revision; its addresses are replaced')
+    .description(
+      'two git revisions side by side, of Millrace in its checkout, else of your config; "." is the working tree',
+    )
+    .option('--config <file>', 'what both run, each revision its own; its addresses are replaced')
     .option('--calibration <file>', `thresholds of this machine (${calibrationFile}, if it is there)`)
     .option('--no-calibration', 'the starting thresholds')
     .action((base: string, head: string, options: CompareOptions) =>
@@ -69,8 +71,7 @@ async function run(host: Host, name: string, options: RunOptions): Promise<numbe
     { list: options.arms, more: options.arm },
     host.terminal.directory,
   )
-  const rounds =
-    options.rounds === undefined ? found.rounds : Math.ceil(numberOf('rounds', options.rounds, 1000))
+  const rounds = roundsOf(options.rounds) ?? found.rounds
   const suite = { ...found, arms: names, rounds }
   const results = await runSuite({ suite, arms, load: options.load, ...common(options), say })
   const out = options.out ?? resultsFolder
@@ -92,10 +93,12 @@ async function compare(host: Host, base: string, head: string, options: CompareO
   const { compareRevisions, describeMachine, findCalibration, writeResults } = await loadBench()
   const say = (text: string): void => host.terminal.out(text)
   const { config, calibration: named } = options
-  const machine = describeMachine(host.terminal.directory)
+  const { directory } = host.terminal
+  const machine = describeMachine(directory)
   const calibration = named === false ? undefined : findCalibration(named, calibrationFile, machine)
   if (calibration) say(calibration.note)
-  const compared = await compareRevisions({ base, head, config, calibration, ...common(options), say })
+  const revisions = { base, head, config, directory }
+  const compared = await compareRevisions({ ...revisions, calibration, ...common(options), say })
   const out = options.out ?? resultsFolder
   say(writeResults(compared.results, out))
   if (compared.rerun) say(writeResults(compared.rerun, join(out, 'rerun')))

@@ -1,4 +1,6 @@
 import { fileURLToPath } from 'node:url'
+import { ownModule } from '../own-module.ts'
+import { type BenchPackage, packageUrl } from '../packages.ts'
 import { type Arm, type ArmContext, simpleArm } from './arm.ts'
 
 const largeBuffers = fileURLToPath(new URL('./nginx-large-buffers.conf', import.meta.url))
@@ -62,22 +64,28 @@ export const haproxy: Arm = simpleArm(
   },
 )
 
-/** An arm in a script of ours, run as `node SCRIPT PORT BACKEND-PORT`. */
-function scriptArm(name: string, title: string, script: string): Arm {
-  const path = fileURLToPath(new URL(script, import.meta.url))
+/** An arm in a script of ours, run as `node SCRIPT PORT BACKEND-PORT`, and behind it the URL of the package that it is about. */
+function scriptArm(name: string, title: string, script: string, about?: BenchPackage): Arm {
+  const path = fileURLToPath(ownModule(script, import.meta.url))
   return simpleArm(name, title, ({ port, context }) => [
     process.execPath,
     '--no-deprecation',
     path,
     String(port),
     String(context.backendPort),
+    ...(about === undefined ? [] : [packageUrl(about)]),
   ])
 }
 
-export const floorArm: Arm = scriptArm('floor', 'node:net, bytes unread', './floor.ts')
+export const floorArm: Arm = scriptArm('floor', 'node:net, bytes unread', './floor')
 
-export const passthroughArm: Arm = scriptArm('passthrough', 'node:http + undici', './passthrough.ts')
+export const passthroughArm: Arm = scriptArm('passthrough', 'node:http + undici', './passthrough')
 
-export const httpProxyArm: Arm = scriptArm('http-proxy', 'http-proxy', './http-proxy.ts')
+export const httpProxyArm: Arm = scriptArm('http-proxy', 'http-proxy', './http-proxy', 'http-proxy')
 
-export const replyFromArm: Arm = scriptArm('reply-from', '@fastify/reply-from', './reply-from.ts')
+export const replyFromArm: Arm = scriptArm(
+  'reply-from',
+  '@fastify/reply-from',
+  './reply-from',
+  '@fastify/reply-from',
+)

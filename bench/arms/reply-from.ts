@@ -1,12 +1,13 @@
 /**
  * @fastify/reply-from as its README advises for speed: undici (its default), the URL cache on, no logging; every path, the query
  * as it is, bodies streamed. Equal work with the other arms: keep-alive on both sides, X-Forwarded-For, Host unchanged. Run as
- * `node reply-from.ts PORT BACKEND-PORT`.
+ * `node reply-from.ts PORT BACKEND-PORT PACKAGE-URL`.
  */
-import replyFrom, { type FastifyReplyFromHooks } from '@fastify/reply-from'
+import type { FastifyReplyFromHooks } from '@fastify/reply-from'
 import fastify from 'fastify'
 
-const [port, backendPort] = process.argv.slice(2).map(Number)
+const [port, backendPort, packageUrl] = process.argv.slice(2)
+const { default: replyFrom } = (await import(packageUrl)) as typeof import('@fastify/reply-from')
 const server = fastify({
   logger: false,
   disableRequestLogging: true,
@@ -36,4 +37,4 @@ const options: FastifyReplyFromHooks = {
   },
 }
 server.all('/*', (_request, reply) => reply.from(undefined, options))
-await server.listen({ port, host: '127.0.0.1', backlog: 4096 })
+await server.listen({ port: Number(port), host: '127.0.0.1', backlog: 4096 })

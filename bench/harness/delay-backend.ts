@@ -5,9 +5,10 @@ import { acceptedCounter } from '../arms/accepted.ts'
 import type { DelayOptions } from '../arms/delay-backend.ts'
 import type { Processes, Started } from '../arms/processes.ts'
 import { freePort, waitUntilReady } from '../arms/ready.ts'
+import { ownModule } from '../own-module.ts'
 import type { Quantiles } from '../stats/quantiles.ts'
 
-const script = fileURLToPath(new URL('../arms/delay-backend.ts', import.meta.url))
+const script = fileURLToPath(ownModule('../arms/delay-backend', import.meta.url))
 
 export interface DelayBackend {
   readonly port: number

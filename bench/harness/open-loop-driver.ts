@@ -3,9 +3,10 @@ import { fileURLToPath } from 'node:url'
 import type { Channel, Started } from '../arms/processes.ts'
 import type { DriverAnswer } from '../load/driver-messages.ts'
 import type { OpenLoopOptions, OpenLoopResult } from '../load/open-loop.ts'
+import { ownModule } from '../own-module.ts'
 import type { LoadHost } from './measure-block.ts'
 
-const script = fileURLToPath(new URL('../load/open-loop-driver.ts', import.meta.url))
+const script = fileURLToPath(ownModule('../load/open-loop-driver', import.meta.url))
 /** Beyond the time that its work takes. */
 const graceMs = 15_000
 

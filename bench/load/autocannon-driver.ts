@@ -1,11 +1,11 @@
 /**
- * autocannon as a closed loop, in a process of its own: `node autocannon-driver.ts OPTIONS-JSON` prints what wrk.lua prints. No
- * rate is set, so that autocannon neither paces nor corrects anything (its correction takes 1 ms for the expected interval). Its
+ * autocannon as a closed loop, in a process of its own: `node autocannon-driver.ts PACKAGE-URL OPTIONS-JSON` prints what
+ * wrk.lua prints. No rate is set, so that autocannon neither paces nor corrects anything (its correction takes 1 ms for the expected interval). Its
  * own percentiles are whole milliseconds, it counts no answer of a connection that is not kept (`reconnectRate` drops the event),
  * and a connection that the server ends is silently opened again: so requests are counted and timed here.
  */
 import { performance } from 'node:perf_hooks'
-import autocannon, { type Client } from 'autocannon'
+import type { Client } from 'autocannon'
 import { TimeHistogram } from '../stats/quantiles.ts'
 
 export interface AutocannonOptions {
@@ -47,7 +47,8 @@ class Counts {
   }
 }
 
-async function run(options: AutocannonOptions): Promise<string> {
+async function run(packageUrl: string, options: AutocannonOptions): Promise<string> {
+  const { default: autocannon } = (await import(packageUrl)) as typeof import('autocannon')
   const counts = new Counts()
   const cpuBefore = process.cpuUsage()
   const result = await autocannon({
@@ -77,4 +78,5 @@ async function run(options: AutocannonOptions): Promise<string> {
   })
 }
 
-console.log(await run(JSON.parse(process.argv[2] ?? '{}') as AutocannonOptions))
+const [packageUrl, options] = process.argv.slice(2)
+console.log(await run(packageUrl, JSON.parse(options) as AutocannonOptions))

@@ -1,10 +1,11 @@
 /** What drives the closed loops: wrk, or autocannon where wrk is not installed. Both say the same about a load. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { MillraceError } from '../../core/host/errors.ts'
 import type { Processes } from '../arms/processes.ts'
+import { ownModule } from '../own-module.ts'
+import { packageFile, packageUrl } from '../packages.ts'
 import { parseWrk, runWrk, type WrkOptions, type WrkResult } from './wrk.ts'
 
 export const loadTools = ['wrk', 'autocannon'] as const
@@ -18,7 +19,7 @@ export interface ClosedLoop {
   run(processes: Processes, options: WrkOptions): Promise<WrkResult>
 }
 
-const driver = fileURLToPath(new URL('./autocannon-driver.ts', import.meta.url))
+const driver = fileURLToPath(ownModule('./autocannon-driver', import.meta.url))
 
 /**
  * @param forced by the user
@@ -35,7 +36,7 @@ export function closedLoop(forced?: string): ClosedLoop {
 }
 
 function autocannonLoop(): ClosedLoop {
-  const file = createRequire(import.meta.url).resolve('autocannon/package.json')
+  const file = packageFile('autocannon/package.json')
   const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string }
   return {
     tool: 'autocannon',
@@ -53,7 +54,7 @@ export async function runAutocannon(processes: Processes, options: WrkOptions): 
   const command = [process.execPath, '--no-deprecation', driver]
   const started = processes.start(
     'autocannon',
-    [...command, JSON.stringify({ url, seconds, connections, upload, keepAlive })],
+    [...command, packageUrl('autocannon'), JSON.stringify({ url, seconds, connections, upload, keepAlive })],
     { cores: options.cores },
   )
   const timer = setTimeout(() => void started.stop(), (seconds + 15) * 1000)

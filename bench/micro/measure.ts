@@ -2,7 +2,7 @@
 import { setTimeout as later } from 'node:timers/promises'
 import { GCProfiler, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { Bench } from 'tinybench'
+import { packageUrl } from '../packages.ts'
 import { median } from '../stats/summary.ts'
 import type { Running } from './case.ts'
 
@@ -68,6 +68,7 @@ class Loop {
 
 /** @param calls in a sample; 1: each is awaited, and may say itself how long it took */
 export async function measure(running: Running, calls: number, plan: Plan): Promise<Measured> {
+  const { Bench } = (await import(packageUrl('tinybench'))) as typeof import('tinybench')
   const loop = new Loop(running)
   const awaited = calls === 1
   const bench = new Bench({

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
+import { ownModule } from '../own-module.ts'
 import { Progress } from '../report/progress.ts'
 import { asText } from '../report/tables.ts'
 import { describeMachine } from '../stats/machine.ts'
@@ -51,7 +52,7 @@ const secondsOf = (plan: Plan): number => (plan.warmUpMs + plan.timeMs) / 1000 +
 
 /** Measures the cases of one subject in a thread. */
 async function measureSubject(work: ThreadWork, found: (result: ThreadResult) => void): Promise<void> {
-  const thread = new Worker(new URL('./measuring-thread.ts', import.meta.url), { workerData: work })
+  const thread = new Worker(ownModule('./measuring-thread', import.meta.url), { workerData: work })
   thread.on('message', found)
   await new Promise<void>((resolve, reject) => {
     thread.once('error', reject)

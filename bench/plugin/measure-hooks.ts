@@ -1,6 +1,7 @@
 /** Nanoseconds and bytes of every hook of a plugin, measured in a thread of their own. */
 import { Worker } from 'node:worker_threads'
 import type { Measured, Plan } from '../micro/measure.ts'
+import { ownModule } from '../own-module.ts'
 import type { HookMessage, HookWork } from './hooks-thread.ts'
 import type { PluginTarget } from './target.ts'
 
@@ -53,7 +54,7 @@ async function inThread(
   signal: AbortSignal,
   take: (message: HookMessage) => void,
 ): Promise<void> {
-  const thread = new Worker(new URL('./hooks-thread.ts', import.meta.url), { workerData: work })
+  const thread = new Worker(ownModule('./hooks-thread', import.meta.url), { workerData: work })
   const end = () => void thread.terminate()
   signal.addEventListener('abort', end)
   thread.on('message', take)

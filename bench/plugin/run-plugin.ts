@@ -14,6 +14,8 @@ import { type Added, addedCpu, core, hookSentences, hookTable, type Judgement } 
 
 export interface PluginRun extends TargetRequest {
   readonly quick: boolean
+  /** Absent: as many as tell a small cost from noise. */
+  readonly rounds: number | undefined
   /** Absent: in `bench-results/plugin-<name>`. */
   readonly out: string | undefined
   readonly seed: number
@@ -37,7 +39,8 @@ export async function benchPlugin(run: PluginRun): Promise<Judgement> {
   const sentences = hookSentences(target, hooks)
   run.say(`\n${sentences.join('\n')}\n`)
   const { seed, confidence, signal, say } = run
-  const suite = pluginSuite([core, arm.name], run.quick)
+  const planned = pluginSuite([core, arm.name], run.quick)
+  const suite = { ...planned, rounds: run.rounds ?? planned.rounds }
   const results = await runSuite({ suite, arms: [arm], baseline: core, seed, confidence, signal, say })
   const added = addedCpu(target, arm.name, results)
   const directory = run.out ?? join('bench-results', `plugin-${name}`)

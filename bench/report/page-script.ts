@@ -1,7 +1,7 @@
 /** What the HTML report needs to run without a network, read from files: the page's script and style, and uPlot. */
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import path from 'node:path'
+import { packageFile } from '../packages.ts'
 
 export interface PageParts {
   readonly style: string
@@ -13,8 +13,7 @@ const importLine = /^import [^\n]*? from '([^']+)'\n/gm
 
 /** uPlot and the page's own files, each in one text without imports. */
 export function pageParts(): PageParts {
-  const require = createRequire(import.meta.url)
-  const uplot = path.dirname(require.resolve('uplot'))
+  const uplot = path.dirname(packageFile('uplot'))
   const read = (file: string) => readFileSync(file, 'utf8')
   const licence = `/* uPlot:\n${read(path.join(uplot, '..', 'LICENSE'))}*/`
   return {

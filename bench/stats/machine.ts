@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { readProc } from './process-tree.ts'
 
@@ -11,6 +12,7 @@ export interface Machine {
   readonly node: string
   readonly nginx: string
   readonly haproxy: string
+  /** Of the checkout; of an installed package its version, such as `v1.2.0`. */
   readonly commit: string
   /** One-minute load average at the start: over 0.5 somebody else is at work here. */
   readonly loadAtStart: number
@@ -25,9 +27,17 @@ export function describeMachine(directory: string): Machine {
     node: process.version,
     nginx: firstMatch('nginx', ['-v'], /nginx\/(\S+)/),
     haproxy: firstMatch('haproxy', ['-v'], /version (\S+)/),
-    commit: firstMatch('git', ['-C', directory, 'describe', '--always', '--dirty'], /(\S+)/),
+    commit:
+      publishedVersion() ?? firstMatch('git', ['-C', directory, 'describe', '--always', '--dirty'], /(\S+)/),
     loadAtStart: loadavg()[0],
   }
+}
+
+/** undefined in a checkout. A package may lie in somebody's repository, whose commit says nothing of it. */
+function publishedVersion(): string | undefined {
+  if (import.meta.url.endsWith('.ts')) return undefined
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return `v${(JSON.parse(text) as { version: string }).version}`
 }
 
 function firstMatch(command: string, parameters: string[], pattern: RegExp): string {

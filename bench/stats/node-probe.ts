@@ -2,8 +2,9 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { ownModule } from '../own-module.ts'
 
-const script = new URL('../arms/node-probe.ts', import.meta.url).href
+const script = ownModule('../arms/node-probe', import.meta.url).href
 /** A loop that is blocked for longer is no longer measured. */
 const patienceMs = 3000
 

@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { MillraceError } from '../../core/host/errors.ts'
 import type { Host } from '../main.ts'
 
-const importBench = () => import('@millrace/bench')
+const importBench = () => import('../../bench/index.ts')
 export type Bench = Awaited<ReturnType<typeof importBench>>
 
 /** Exit statuses of every `bench` command. */
@@ -22,19 +22,13 @@ export interface Common {
   readonly confidence: string
 }
 
+/** @throws MR_PACKAGE_MISSING when packages that only it needs are not there */
 export async function loadBench(): Promise<Bench> {
   // Debian keeps nginx and haproxy where the PATH of most users does not lead.
   process.env.PATH = [process.env.PATH, '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter)
-  try {
-    return await importBench()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
-    throw new MillraceError(
-      'MR_PACKAGE_MISSING',
-      'the benchmark harness is not installed: npm install --save-dev @millrace/bench',
-      { cause: error },
-    )
-  }
+  const bench = await importBench()
+  bench.checkPackages()
+  return bench
 }
 
 /** @throws MR_USAGE unless it is above 0 and below `below` */
@@ -45,6 +39,11 @@ export function numberOf(name: string, text: string, below: number): number {
     'MR_USAGE',
     `--${name}: a number above 0 and below ${below} expected, not "${text}"`,
   )
+}
+
+/** undefined: as many as the suite has. @throws MR_USAGE */
+export function roundsOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Math.ceil(numberOf('rounds', text, 1000))
 }
 
 /** Ctrl-C and SIGTERM end the run and what it started. */
@@ -75,12 +74,17 @@ export function withCommon(
     .option('--confidence <share>', 'of every interval', '0.99')
 }
 
+function wordsOf(error: unknown): string {
+  if (error instanceof MillraceError) return `${error.code} ${error.message}`
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** Whatever cannot be measured is status 3: 1 and 2 say something about the measured. */
 export async function attempt(host: Host, work: () => Promise<number>): Promise<void> {
   try {
     host.finish(await work())
   } catch (error) {
-    host.terminal.err(`millrace bench: ${error instanceof Error ? error.message : String(error)}`)
+    host.terminal.err(`millrace bench: ${wordsOf(error)}`)
     host.finish(status.usage)
   }
 }

@@ -1,12 +1,13 @@
 /** `millrace bench plugin`: for whoever writes one. */
 import type { Command } from 'commander'
 import type { Host } from '../main.ts'
-import { attempt, type Common, common, loadBench, status, withCommon } from './common.ts'
+import { attempt, type Common, common, loadBench, roundsOf, status, withCommon } from './common.ts'
 
 interface PluginOptions extends Common {
   readonly options?: string
   readonly config?: string
   readonly quick?: boolean
+  readonly rounds?: string
 }
 
 export function addPlugin(verb: Command, host: Host): void {
@@ -15,6 +16,7 @@ export function addPlugin(verb: Command, host: Host): void {
     .option('--options <json>', 'its options, \'{"rate": 5}\'')
     .option('--config <file>', 'a config that uses it: its options there')
     .option('--quick', 'under a minute')
+    .option('--rounds <n>', 'blocks with and without it; fewer than eight give no verdict')
     .action((plugin: string, options: PluginOptions) => attempt(host, () => run(host, plugin, options)))
 }
 
@@ -24,7 +26,7 @@ async function run(host: Host, plugin: string, given: PluginOptions): Promise<nu
   const { options, config, quick = false, out } = given
   const judgement = await benchPlugin({
     ...{ plugin, directory, options, config, quick, out },
-    ...common(given),
+    ...{ rounds: roundsOf(given.rounds), ...common(given) },
     say: (text) => say(text),
   })
   return { fine: status.fine, 'too noisy': status['too noisy'], unusable: status.usage }[judgement]

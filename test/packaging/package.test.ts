@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -11,6 +11,7 @@ import { until } from '../harness/until.ts'
 const root = path.resolve(import.meta.dirname, '../..')
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-package-'))
 const dist = path.join(folder, 'dist')
+const benchDist = `${dist}-bench`
 const project = path.join(folder, 'project')
 
 /** As in a shell of its own: nothing of the npm that runs the tests. */
@@ -32,10 +33,10 @@ function run(command: string, ...args: string[]): string {
 beforeAll(() => {
   mkdirSync(project)
   run(process.execPath, path.join(root, 'scripts/build.mjs'), dist)
-  const tarball = run('npm', 'pack', '--silent', dist).trim()
+  const tarballs = run('npm', 'pack', '--silent', dist, benchDist).trim().split('\n')
   writeFileSync(path.join(project, 'package.json'), '{ "private": true, "allowScripts": { "node": true } }\n')
   const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
-  run('npm', ...install, `./${tarball}`, `node@${process.versions.node}`)
+  run('npm', ...install, ...tarballs.map((tarball) => `./${tarball}`), `node@${process.versions.node}`)
 }, 300_000)
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -65,7 +66,7 @@ test('the package holds JavaScript and declarations, and nothing of the reposito
   )
   expect(names.filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))).toEqual([])
   expect(
-    names.filter((name) => /^(test\/(?!conformance\/)|(bench|scripts|examples|node_modules)\/)/.test(name)),
+    names.filter((name) => /^(test\/(?!conformance\/)|(scripts|examples|node_modules)\/)/.test(name)),
   ).toEqual([])
   const manifest = JSON.parse(readFileSync(path.join(dist, 'package.json'), 'utf8')) as Record<
     string,
@@ -75,6 +76,28 @@ test('the package holds JavaScript and declarations, and nothing of the reposito
   expect(manifest).not.toHaveProperty('workspaces')
   expect(manifest).not.toHaveProperty('scripts')
   expect(JSON.stringify(manifest.imports)).not.toMatch(/(?<!\.d)\.ts"/)
+})
+
+test('the bench is in the package as it runs, and what only it needs is in a package beside', () => {
+  const names = globSync('bench/**', { cwd: dist })
+  const assets = [
+    'arms/nginx.conf',
+    'arms/millrace.yaml',
+    'load/wrk.lua',
+    'report/page/main.js',
+    'report/page/style.css',
+  ]
+  expect(names).toEqual(expect.arrayContaining(assets.map((name) => `bench/${name}`)))
+  const ofTheCheckout = /package\.json$|tsconfig\.json$|\.md$|\.d\.ts$|^bench\/(results|node_modules)\b/
+  expect(names.filter((name) => ofTheCheckout.test(name))).toEqual([])
+  const read = (place: string) => JSON.parse(readFileSync(path.join(place, 'package.json'), 'utf8'))
+  const [millrace, bench] = [read(dist), read(benchDist)]
+  expect(bench).not.toHaveProperty('private')
+  expect(bench.version).toBe(millrace.version)
+  expect(bench.peerDependencies).toEqual({ millrace: `^${millrace.version}` })
+  const own = ['@fastify/reply-from', 'autocannon', 'http-proxy', 'tinybench', 'uplot']
+  expect(Object.keys(bench.dependencies).sort()).toEqual(own)
+  expect(Object.keys(millrace.dependencies).filter((name) => own.includes(name))).toEqual([])
 })
 
 test('npx millrace up serves a .ts plugin on two threads', async () => {
@@ -228,4 +251,57 @@ test('its declarations type a plugin: kind and options are inferred', () => {
   const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', '']
   const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
   expect(run(process.execPath, tsc, ...options, 'typed.ts')).toBe('')
+})
+
+/** What becomes of `npx millrace bench <args>`. */
+function bench(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync('npx', ['millrace', 'bench', ...args], {
+    cwd: project,
+    env,
+    encoding: 'utf8',
+  })
+  return { status, text: `${stdout}${stderr}` }
+}
+
+test('npx millrace bench plugin says what a filter of the project costs, and leaves its results there', () => {
+  const source = `import { definePlugin, z } from 'millrace'
+    export default definePlugin({
+      api: 1, kind: 'filter', name: 'own', options: z.strictObject({}),
+      create: () => ({ onRequest(exchange) { exchange.request.headers.set('x-own', '1') } }),
+    })\n`
+  writeFileSync(path.join(project, 'own-filter.ts'), source)
+  const installed = () => globSync('node_modules/{millrace,@millrace/bench}/**', { cwd: project }).sort()
+  const before = installed()
+  const { status, text } = bench('plugin', './own-filter.ts', '--quick', '--rounds', '1')
+  expect(text).toMatch(/onRequest +\d/)
+  // Two blocks are no verdict.
+  expect(text).toMatch(/too noisy to say what it costs: 1 block of each arm count, 8 are needed\n$/)
+  expect(status).toBe(2)
+  const report = path.join(project, 'bench-results/plugin-own/report.html')
+  const page = readFileSync(report, 'utf8')
+  rmSync(report)
+  expect(bench('report', 'bench-results/plugin-own').status).toBe(0)
+  expect(readFileSync(report, 'utf8')).toBe(page)
+  expect(installed()).toEqual(before)
+}, 120_000)
+
+test('npx millrace bench names the package that it needs where that is missing', () => {
+  const place = path.join(project, 'node_modules/@millrace')
+  renameSync(place, path.join(project, 'away'))
+  try {
+    const { status, text } = bench('plugin', './own-filter.ts')
+    expect(text).toBe(
+      'millrace bench: MR_PACKAGE_MISSING the benchmark harness needs @millrace/bench, which is not installed: ' +
+        'npm install --save-dev @millrace/bench\n',
+    )
+    expect(status).toBe(3)
+  } finally {
+    renameSync(path.join(project, 'away'), place)
+  }
+})
+
+test('npx millrace bench compare asks for the config whose revisions are compared', () => {
+  const { status, text } = bench('compare', 'main', '.')
+  expect(text).toMatch(/--config <file> expected/)
+  expect(status).toBe(3)
 })

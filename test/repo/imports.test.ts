@@ -67,6 +67,14 @@ describe('an import that is not allowed is named', () => {
       "import { a } from '../bench/index.ts'",
       /nothing imports bench/,
     ],
+    ['bench → test', 'bench/a.ts', "import { a } from '../test/harness/until.ts'", /nothing imports test/],
+    ['bench → a package of its own', 'bench/a.ts', "import { Bench } from 'tinybench'", /packageUrl/],
+    [
+      'bench → a package of its own, lazily',
+      'bench/a.ts',
+      "const { Bench } = await import('tinybench')",
+      /packageUrl/,
+    ],
     ['example → core', 'examples/a.ts', "import { a } from '../core/a.ts'", /an example imports/],
   ]
   test.each(cases)('%s', (_why, file, text, offence) => {
@@ -97,7 +105,13 @@ describe('an import that is allowed is not named', () => {
     ],
     ['plugin → its package, lazily', 'plugins/lib/redis.ts', "const r = await import('ioredis')"],
     ['manifest → plugins', 'plugins/manifest.ts', "import a from './algorithm/random.ts'"],
-    ['cli → all', 'cli/lb.ts', "import '../plugins/manifest.ts'; import('@millrace/bench')"],
+    ['cli → all', 'cli/lb.ts', "import '../plugins/manifest.ts'; import('../bench/index.ts')"],
+    [
+      'bench → all',
+      'bench/a.ts',
+      "import '../plugins/manifest.ts'; import '../test/conformance/time.ts'; import { Pool } from 'undici'",
+    ],
+    ['bench → types of a package of its own', 'bench/a.ts', "import type { Bench } from 'tinybench'"],
     ['conformance kit', 'cli/a.ts', "import { kit } from '../test/conformance/index.ts'"],
     ['core → data', 'core/a.ts', "const u = new URL('../package.json', import.meta.url)"],
     ['a comment', 'core/a.ts', "// import x from '../plugins/a.ts'\nconst s = `import 'left-pad'`"],
