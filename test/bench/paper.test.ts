@@ -171,7 +171,7 @@ describe('millrace bench paper', () => {
     expect(() => findPaperPart('other')).toThrow('maglev, sizing')
     expect(await runCli(['bench', 'paper', '--only', 'other'])).toMatchObject({
       status: 3,
-      err: 'millrace bench: MR_USAGE --only: unknown part "other"; there are maglev, sizing\n',
+      err: 'millrace bench: --only: unknown part "other"; there are maglev, sizing\n',
     })
   })
 
