@@ -1,44 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { until } from '../harness/until.ts'
+import { benchDist, dist, env, folder, installPackages, project, root, run } from './project.ts'
 
-const root = path.resolve(import.meta.dirname, '../..')
-const folder = mkdtempSync(path.join(tmpdir(), 'millrace-package-'))
-const dist = path.join(folder, 'dist')
-const benchDist = `${dist}-bench`
-const project = path.join(folder, 'project')
-
-/** As in a shell of its own: nothing of the npm that runs the tests. */
-const env = Object.fromEntries(
-  Object.entries(process.env)
-    .filter(([name]) => !/^(npm_|MILLRACE_|VITEST|NODE_)/.test(name))
-    .map(([name, value]) => [
-      name,
-      name === 'PATH' ? value?.replaceAll(/[^:]*node_modules\/[^:]*:/g, '') : value,
-    ]),
-)
-
-function run(command: string, ...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: project, env, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: status ${status}\n${stdout}${stderr}`)
-  return stdout
-}
-
-beforeAll(() => {
-  mkdirSync(project)
-  run(process.execPath, path.join(root, 'scripts/build.mjs'), dist)
-  const tarballs = run('npm', 'pack', '--silent', dist, benchDist).trim().split('\n')
-  writeFileSync(path.join(project, 'package.json'), '{ "private": true, "allowScripts": { "node": true } }\n')
-  const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
-  run('npm', ...install, ...tarballs.map((tarball) => `./${tarball}`), `node@${process.versions.node}`)
-}, 300_000)
-
+beforeAll(installPackages, 300_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** `npx millrace <args>` in the project; ended, with its group, when the test ends. */
