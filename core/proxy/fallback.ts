@@ -3,6 +3,7 @@ import type { BreakerFallback } from '../config/snapshot.ts'
 import { sendOwn } from './answer.ts'
 import { startAttempt } from './attempt.ts'
 import type { Exchange } from './exchange.ts'
+import { phase } from './exchange-state.ts'
 import { FieldList } from './field-list.ts'
 import { runRequestFilters } from './filter-chain.ts'
 
@@ -11,6 +12,8 @@ export function fallBack(exchange: Exchange): boolean {
   const fallback = exchange.service!.config.breaker?.fallback
   if (
     fallback === undefined ||
+    // A copy: nobody misses it, and the other service's filters could make a copy of it in turn, without end.
+    exchange.route === undefined ||
     exchange.fellBack ||
     exchange.attempts > 0 ||
     exchange.lastFailure !== undefined
@@ -32,6 +35,8 @@ function toService(exchange: Exchange, name: string): boolean {
     exchange.keepsActive = false
     former.activeRow[former.index]--
   }
+  // It may have waited for a place; filters begin anew.
+  exchange.phase = phase.filtering
   exchange.changeService(service)
   if (service.filters.length === 0) {
     startAttempt(exchange)

@@ -25,20 +25,26 @@ export class ServiceQueue {
     this.#row[this.#index] = this.#list.length
   }
 
-  /** A pool has a place: the longest waiter tries again. */
+  /** A pool has a place: the longest waiter tries again. One that comes to nothing, or goes to another service, has not
+   * used it: then the next. A loop, as a breaker that opens may send a whole queue away. */
   pump(shared: boolean): void {
+    while (this.#offer(shared));
+  }
+
+  /** True: the place is still free. */
+  #offer(shared: boolean): boolean {
     const first = this.#list.first
-    if (first === undefined || (shared && !first.mayShare)) return
+    if (first === undefined || (shared && !first.mayShare)) return false
     const exchange = this.#list.shift() as Exchange
     this.publish()
     exchange.plane.wheel.clear(exchange)
-    const { requestMs } = exchange.service!.config.timeouts
+    const { service } = exchange
+    const { requestMs } = service!.config.timeouts
     // The queue's deadline took the place of the request's own: what is left of that holds again.
     if (requestMs > 0) {
       exchange.plane.wheel.set(exchange, Math.max(1, requestMs - (exchange.plane.now() - exchange.startMs)))
     }
     startAttempt(exchange)
-    // One that has come to nothing has not used the place.
-    if (exchange.phase === phase.idle) this.pump(shared)
+    return exchange.phase === phase.idle || exchange.service !== service
   }
 }
