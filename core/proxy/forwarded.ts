@@ -36,11 +36,14 @@ export function appendedLines(peer: string, scheme: string, host: string, head: 
   )
 }
 
+/** `[2001:db8::1]:80`, `[2001:db8::1]`, `192.0.2.1:80`: some proxies say the client's port too. */
+const withPort = /^(?:\[(.*)\](?::\d+)?|(\d+(?:\.\d+){3}):\d+)$/
+
 /** The client behind trusted proxies: the last address in the chain that is not itself trusted. */
 export function originalAddress(peer: string, head: MessageHead, trusted: TrustedProxies): string {
   const chain = head.joined(field.forwardedFor).split(',')
   for (let i = chain.length - 1; i >= 0; i--) {
-    const address = chain[i].trim().replace(/^\[(.*)\](:\d+)?$/, '$1')
+    const address = chain[i].trim().replace(withPort, '$1$2')
     if (address === '') break
     if (!trusted.has(address) || i === 0) return address
   }

@@ -148,6 +148,8 @@ describe('over real sockets', () => {
     ['out', '192.0.2.7', 200],
     ['out', '192.0.2.8', 403],
     ['kept', '192.0.2.8', 403],
+    ['kept', '192.0.2.8:4711', 403],
+    ['in', '10.2.3.4:4711', 200],
     ['kept', '198.51.100.1', 200],
   ])('%s: %s is answered with %i', async (chain, address, status) => {
     const answer = await served.ask(chain, { fields: [`X-Forwarded-For: ${address}`] })
