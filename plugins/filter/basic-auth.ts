@@ -5,6 +5,7 @@ import { isAbsolute } from 'node:path'
 import { definePlugin, type Filter, type FilterExchange, type ThreadContext, z } from 'millrace'
 import { fieldName } from '../lib/fields.ts'
 import { Gate } from '../lib/gate.ts'
+import { removeLookalikes } from '../lib/lookalikes.ts'
 import { matchesPassword, type PasswordHash, parsePassword } from '../lib/password.ts'
 import { Recent } from '../lib/recent.ts'
 
@@ -177,7 +178,9 @@ class BasicAuth implements Filter {
     const { userHeader, forward } = this.#options
     const { headers } = exchange.request
     if (!forward) headers.remove('authorization')
-    if (userHeader !== undefined) headers.set(userHeader, Buffer.from(name).toString('latin1'))
+    if (userHeader === undefined) return
+    removeLookalikes(headers, [userHeader])
+    headers.set(userHeader, Buffer.from(name).toString('latin1'))
   }
 
   #refuse(exchange: FilterExchange): void {

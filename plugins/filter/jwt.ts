@@ -3,6 +3,7 @@ import { definePlugin, duration, type Filter, type FilterExchange, type ThreadCo
 import { fieldName } from '../lib/fields.ts'
 import { RemoteKeys } from '../lib/key-set.ts'
 import { localKey, localKeys } from '../lib/local-keys.ts'
+import { removeLookalikes } from '../lib/lookalikes.ts'
 import { Recent } from '../lib/recent.ts'
 
 const algorithm = z.enum([
@@ -96,7 +97,7 @@ function fieldOf(claim: unknown): string | undefined {
   const parts = Array.isArray(claim) ? claim : [claim]
   if (!parts.every((part) => ['string', 'number', 'boolean'].includes(typeof part))) return undefined
   const text = parts.join(',')
-  return /^[\x20-\x7e]*$/.test(text) && text === text.trim() ? text : encodeURIComponent(text)
+  return /^[\x20-\x7e]*$/.test(text) && text === text.trim() ? text : encodeURIComponent(text.toWellFormed())
 }
 
 class Jwt implements Filter {
@@ -106,6 +107,8 @@ class Jwt implements Filter {
   readonly #keys: Keys
   readonly #right = new Recent<Verified>(remembered)
   readonly #claims: readonly (readonly [claim: string, header: string])[]
+  /** Those that claims are told in. */
+  readonly #headers: readonly string[]
   readonly #refused: ReturnType<ThreadContext['metrics']['counter']>
 
   constructor(context: ThreadContext, parsed: Options, jose: Jose, keys: Keys) {
@@ -114,6 +117,7 @@ class Jwt implements Filter {
     this.#jose = jose
     this.#keys = keys
     this.#claims = Object.entries(parsed.claims)
+    this.#headers = Object.values(parsed.claims)
     this.#refused = context.metrics.counter('jwt_refused_total', 'Requests without a valid token')
   }
 
@@ -208,6 +212,7 @@ class Jwt implements Filter {
   #pass(exchange: FilterExchange, { fields }: Verified): void {
     const { headers } = exchange.request
     if (!this.#options.forward) headers.remove('authorization')
+    if (fields.length > 0) removeLookalikes(headers, this.#headers)
     for (const [name, value] of fields) {
       if (value === undefined) headers.remove(name)
       else headers.set(name, value)

@@ -69,6 +69,13 @@ describe('over real sockets', () => {
     expect(fieldValue(one, 'authorization')).toBeDefined()
   })
 
+  test('nor what the client says under a name that some backends take for the same', async () => {
+    await served.ask('told', { fields: [right, 'X_User: root', 'x.user: root', 'X_Users: kept'] })
+    const [one] = served.backend.requests
+    const names = one.fields.map(([name]) => name.toLowerCase())
+    expect(names.filter((name) => /^x.users?$/.test(name))).toEqual(['x_users', 'x-user'])
+  })
+
   test('users of a file pass', async () => {
     expect((await served.ask('file', { fields: [basic('bob:secret')] })).status).toBe(200)
     expect((await served.ask('file', { fields: [right] })).status).toBe(401)

@@ -116,6 +116,21 @@ describe('over real sockets', () => {
     }
   })
 
+  test('nor does what the client says under a name that some backends take for the same', async () => {
+    await ask('remote', await rsa.sign(), ['X_User: root', 'x.own: root'])
+    const [one] = served.backend.requests
+    expect([fieldValues(one, 'x-user'), fieldValues(one, 'x_user'), fieldValues(one, 'x.own')]).toEqual([
+      ['ann'],
+      [],
+      [],
+    ])
+  })
+
+  test('a claim of half a character is told as far as it can be', async () => {
+    expect((await ask('remote', await rsa.sign({ ...good(), sub: 'a\ud800' }))).status).toBe(200)
+    expect(fieldValues(served.backend.requests[0], 'x-user')).toEqual(['a%EF%BF%BD'])
+  })
+
   test('without a token: 401, and no error code', async () => {
     const answer = await served.ask('remote')
     expect(answer.status).toBe(401)
