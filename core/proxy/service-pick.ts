@@ -10,8 +10,9 @@ import { keepAlways, type ServiceView } from './service-view.ts'
 export class ServicePick implements PickRequest {
   readonly #service: ServiceRuntime
   exchange!: Exchange
-  /** Refused by their breaker in this pick. */
-  readonly refused: Backend[] = []
+  /** Refused by their breaker in this pick: what is to be unmarked. Each is asked about for every other one, so a search
+   * of this list would hold a thread for seconds when a thousand breakers are open. */
+  readonly #refused: HttpBackend[] = []
   /** Tried ones may be picked again: nothing else is left. */
   again = false
   /** What only ought not to be picked is excluded too: over the load bound, or passed over in favour of others. */
@@ -40,7 +41,17 @@ export class ServicePick implements PickRequest {
     this.#hash = -1
     this.#draw = -1
     this.#places = -1
-    if (this.refused.length > 0) this.refused.length = 0
+    if (this.#refused.length > 0) this.#forget()
+  }
+
+  refuse(backend: HttpBackend): void {
+    backend.refusedBy = this
+    this.#refused.push(backend)
+  }
+
+  #forget(): void {
+    for (const backend of this.#refused) backend.refusedBy = undefined
+    this.#refused.length = 0
   }
 
   // HOT
@@ -66,7 +77,7 @@ export class ServicePick implements PickRequest {
       this.#service.sawFull = true
       return true
     }
-    if (this.refused.length > 0 && this.refused.includes(backend)) return true
+    if (backend.refusedBy === this) return true
     const tried = this.exchange.tried
     return tried !== undefined && !this.again && tried.includes(backend)
   }

@@ -135,7 +135,7 @@ export class ServiceRuntime {
         continue
       }
       if (this.#permit(exchange, backend, view)) return backend
-      request.refused.push(backend)
+      request.refuse(backend)
     }
   }
 

@@ -21,6 +21,8 @@ export class BackendState<C extends PoolConnection> implements Backend {
   breaker: BreakerGate | undefined = undefined
   /** The breaker that is asked; none while an operator holds it closed. */
   gate: BreakerGate | undefined = undefined
+  /** The pick under way whose permit its breaker has refused. */
+  refusedBy: object | undefined = undefined
   /** The newest view that this backend is available in. */
   availableIn: object | undefined = undefined
   /** The newest view that keeps it in reserve: healthy, but another zone or tier has its exchanges. */
