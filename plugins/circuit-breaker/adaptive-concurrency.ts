@@ -84,7 +84,8 @@ class Limiter implements BreakerGate {
       } else cells[own + cell.dropped]++
     }
     if (this.seenNow !== this.pace.now) this.takeTurn()
-    cells[own + cell.inFlight]--
+    // None is left where the line has begun anew since: this one was let in before.
+    if (cells[own + cell.inFlight] > 0) cells[own + cell.inFlight]--
   }
 
   // HOT

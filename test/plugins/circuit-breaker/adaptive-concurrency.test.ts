@@ -1,6 +1,8 @@
 import type { BreakerGate } from 'millrace'
 import { expect, test } from 'vitest'
-import { seeded } from '../fake-context.ts'
+import { FakeTime, seeded, threadContext } from '../fake-context.ts'
+import { numbered } from '../fake-view.ts'
+import { breaker } from '../make.ts'
 import { type BreakerThreads, breakerThreads } from './threads.ts'
 
 /** A backend that works on so many exchanges at once, each taking 10 ms; the others wait. */
@@ -105,4 +107,17 @@ test('a thread that comes anew gives back what the dead one had in flight', asyn
   const anew = setup.instances[1].for(setup.backend, () => {})
   expect(anew.tryAcquire()).toBeGreaterThan(0)
   expect(setup.gates[0].tryAcquire()).toBeGreaterThan(0)
+})
+
+test('what a former instance over the same memory let in and settles late does not widen the limit', async () => {
+  const [backend] = numbered(1)
+  const context = threadContext({ clock: new FakeTime().clock(), memory: new Map() })
+  const make = async () =>
+    (await breaker('adaptive-concurrency', { initial: 6 }, context)).for(backend, () => {})
+  const former = await make()
+  for (let i = 0; i < 4; i++) former.tryAcquire()
+  const gate = await make()
+  for (let i = 0; i < 4; i++) former.settle(1, 'success', 1)
+  const tokens = Array.from({ length: 20 }, () => gate.tryAcquire())
+  expect(tokens.filter((token) => token > 0)).toHaveLength(6)
 })
