@@ -97,11 +97,12 @@ export class Overrides {
 
   /** Leaves it to the breaker again; without a backend also for every backend of the service. */
   async clear(target: { service: string; backend?: string | undefined }): Promise<OverridesDocument> {
-    this.#check(target)
     const whole = target.backend === undefined
-    await this.#change((breakers) =>
-      breakers.filter((one) => !(whole ? one.service === target.service : sameTarget(one, target))),
-    )
+    const isMeant = (one: BreakerRecord): boolean =>
+      whole ? one.service === target.service : sameTarget(one, target)
+    // What the config no longer has may come back to it, and would find its record.
+    if (!this.#document.breakers.some(isMeant)) this.#check(target)
+    await this.#change((breakers) => breakers.filter((one) => !isMeant(one)))
     this.#deps.log.warn('an operator left a breaker to itself', target)
     return this.#document
   }

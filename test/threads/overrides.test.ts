@@ -127,6 +127,22 @@ test('it reaches a backend that a later config brings', async () => {
   expect(b.connections).toHaveLength(0)
 })
 
+test('what was decided about a backend or service that has left the config can be taken back', async () => {
+  const [a, b] = [await named('a'), await named('b')]
+  const data = dataDirectory()
+  const parts = { node: { threads: 1, data }, admin: { address: '127.0.0.1:0' } }
+  const two = simpleConfig([a, b], parts)
+  const lb = await startLb({ ...two, services: { ...two.services, old: { backends: [b.url] } } })
+  await tell(lb, 'PUT', { mode: 'open', backend: b.url, reason: 'x' })
+  await tell(lb, 'PUT', { mode: 'open', reason: 'x' }, '/v1/services/old/breaker')
+  await lb.apply(simpleConfig([a], parts))
+  const path = `/v1/services/app/breaker?backend=${encodeURIComponent(b.url)}`
+  expect((await tell(lb, 'DELETE', undefined, path)).status).toBe(200)
+  const left = await tell(lb, 'DELETE', undefined, '/v1/services/old/breaker')
+  expect(left).toMatchObject({ status: 200, body: { breakers: [] } })
+  expect((await tell(lb, 'DELETE', undefined, path)).status).toBe(400)
+})
+
 test('what cannot be decided says why and changes nothing', async () => {
   const data = dataDirectory()
   const lb = await start([await named('a')], data)
