@@ -49,7 +49,9 @@ const isFieldName = (name: string): boolean =>
 const isFieldText = (value: string): boolean => inTable(value, isFieldValue)
 
 const fallbackHint = 'expected { service: name } or { status, headers, body }'
-const fallbackAnswer = z.strictObject({
+/** RFC 9110 §15.3.5, §15.3.6, §15.4.5. */
+const withoutBody: readonly number[] = [204, 205, 304]
+const fallbackFields = z.strictObject({
   status: z.int().min(200).max(599).default(503),
   headers: z
     .record(
@@ -59,6 +61,13 @@ const fallbackAnswer = z.strictObject({
     .default({}),
   body: z.string().default(''),
 })
+const fallbackAnswer = fallbackFields.refine(
+  ({ status, body }) => body === '' || !withoutBody.includes(status),
+  {
+    message: 'an answer of this status has no body (204, 205, 304)',
+    path: ['body'],
+  },
+)
 const breakerObject = z.looseObject({
   use: pluginName,
   fallback: z

@@ -28,6 +28,7 @@ const options = z.strictObject({
 type Options = z.output<typeof options>
 
 const tagSeed = 0x2545f491
+const syncMs = 10_000
 
 /** A limit with its counts; made anew where the memory is another one. */
 class Limit {
@@ -97,8 +98,12 @@ function create(context: ThreadContext, parsed: Options): Filter {
   let limit = new Limit(context, parsed)
   let settings = parsed
   const limited = context.metrics.counter('rate_limited_total', 'Requests over their rate')
-  const sweep = (): void => (context.thread === 0 ? limit.table.sweep() : limit.table.sync())
+  const sweep = (): void => {
+    if (context.thread === 0) limit.table.sweep()
+  }
   let timer = context.clock.every(limit.table.sweepMs, sweep)
+  // A wall clock that was set is another one for a thread that begins later: they must agree again soon.
+  context.clock.every(syncMs, () => limit.table.sync())
   // HOT
   const onRequest = (exchange: FilterExchange): void => {
     const { table } = limit

@@ -105,7 +105,13 @@ export class RateTable {
     for (;;) {
       const at = this.#place(set, tag, now)
       const full = Atomics.load(this.#cells, at + 1)
-      const next = this.#ahead(full, now) + this.#tokenTicks
+      const ahead = this.#ahead(full, now)
+      if (ahead > this.#fillTicks) {
+        // Emptier than empty: the wall clock was set back, or the limit was a wider one. Nobody waits longer than for all.
+        Atomics.compareExchange(this.#cells, at + 1, full, (now + this.#fillTicks) | 0)
+        continue
+      }
+      const next = ahead + this.#tokenTicks
       if (next > this.#fillTicks) {
         this.#last[0] = 0
         this.#last[1] = next - this.#fillTicks
@@ -119,8 +125,7 @@ export class RateTable {
   }
 
   // HOT
-  /** Ticks until the bucket is full, 0 where it is. Further ahead than any can be: long past, or the wall clock was set back.
-   * Not by the present limit: counts of a wider one go on. */
+  /** Ticks until the bucket is full, 0 where it is. Further ahead than any can be: long past, or the wall clock was set far back. */
   #ahead(full: number, now: number): number {
     const ahead = (full - now) | 0
     return ahead <= 0 || ahead > maxFillTicks * 2 ? 0 : ahead

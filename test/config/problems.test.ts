@@ -128,6 +128,10 @@ describe('what is wrong is said in plain words', () => {
     ],
     ['services: { a: { backends: [], health: { use: x, rise: 0 } } }', 'expected at least 1', undefined],
     [
+      'services: { a: { backends: [], breaker: { use: x, fallback: { status: 205, body: b } } } }',
+      'an answer of this status has no body (204, 205, 304)',
+    ],
+    [
       'services: { a: { backends: [], breaker: { use: x, fallback: 1 } } }',
       'expected { service: name } or { status, headers, body }',
       undefined,

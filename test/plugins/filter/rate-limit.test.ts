@@ -180,6 +180,39 @@ describe('a table that is too small', () => {
   })
 })
 
+describe('a wall clock that is set back by a minute', () => {
+  const set = () => {
+    const time = new FakeTime()
+    const steady = time.clock()
+    let shift = 0
+    const clock = { ...steady, wall: () => steady.wall() + shift }
+    const memory = new Uint8Array(new SharedArrayBuffer(rateTableBytes(8)))
+    const small = new RateTable(memory, 8, rateScale(1, 10), clock, seeded(1))
+    const taken = (): number => Array.from({ length: 20 }, () => small.take(0, 1)).filter(Boolean).length
+    expect(taken()).toBe(10)
+    shift = -60_000
+    small.sync()
+    return { time, taken }
+  }
+
+  test('keeps nobody out for longer than a bucket takes to fill', () => {
+    const { time, taken } = set()
+    expect(taken()).toBe(0)
+    time.advance(10_001)
+    expect(taken()).toBe(10)
+  })
+
+  test('gives nobody more than the rate from then on', () => {
+    const { time, taken } = set()
+    let total = taken()
+    for (let second = 0; second < 10; second++) {
+      time.advance(1000)
+      total += taken()
+    }
+    expect(total).toBeLessThanOrEqual(10)
+  })
+})
+
 describe('over real sockets', () => {
   let served: Served
   beforeAll(async () => {
