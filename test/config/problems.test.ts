@@ -130,6 +130,7 @@ describe('what is wrong is said in plain words', () => {
     [
       'services: { a: { backends: [], breaker: { use: x, fallback: { status: 205, body: b } } } }',
       'an answer of this status has no body (204, 205, 304)',
+      undefined,
     ],
     [
       'services: { a: { backends: [], breaker: { use: x, fallback: 1 } } }',
