@@ -54,7 +54,7 @@ export class FaultReport {
     const name = `${fault.kind} ${fault.plugin} in ${fault.hook}`
     const lines = (this.#lines.get(name) ?? 0) + 1
     this.#lines.set(name, lines)
-    this.#second ??= this.#deps.clock.after(1000, () => this.#tellLeftOut())
+    if (this.#second === undefined) this.#second = this.#deps.clock.after(1000, () => this.#tellLeftOut())
     if (lines <= linesPerSecond) this.#deps.log[fault.level](fault.message, fault.fields)
   }
 

@@ -247,7 +247,10 @@ export class Supervisor {
 
   #cameOnline(link: ThreadLink): void {
     const beside = this.#online.get(link)
-    if (beside) return beside()
+    if (beside) {
+      beside()
+      return
+    }
     const seat = this.#seats[link.thread]
     for (const resolve of seat.online.splice(0)) resolve()
     // Who comes while the process leaves is too late: it would listen again.
