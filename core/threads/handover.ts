@@ -1,6 +1,6 @@
 /**
- * Puts a fresh thread in the place of one that serves, without losing a request: its successor takes the config and listens
- * beside it, then it says `Connection: close` for a while, closes its listeners, finishes what is in flight and ends.
+ * Puts a fresh thread in the place of one that serves: its successor takes the config and listens beside it, then it closes its
+ * listeners, says `Connection: close` for a while, closes what is idle by then, finishes what is in flight and ends.
  *
  * For threads that have loaded many versions of plugin code: a module, once imported, stays in memory as long as its thread.
  */
@@ -14,7 +14,7 @@ import type { ThreadLink } from './thread-link.ts'
 export const longestHistory = 200
 const startMs = 15_000
 /** How long clients are told to come back over another connection, before those that wait idle are closed. */
-const closingMs = 3_000
+const closingMs = 5_000
 
 export interface HandoverDeps {
   readonly clock: Clock
@@ -32,6 +32,7 @@ export class Handover {
   /** The old thread that leaves now. */
   #leaving: { readonly link: ThreadLink; readonly drain: ThreadDrain } | undefined
   #busy = false
+  #left: Promise<void> = Promise.resolve()
 
   constructor(deps: HandoverDeps) {
     this.#deps = deps
@@ -59,7 +60,12 @@ export class Handover {
     supervisor.serving(next)
     const fields = { thread: old.thread, modules: old.modules }
     log.info('a data thread that has loaded much plugin code is replaced by a fresh one', fields)
-    void this.#leave(old)
+    this.#left = this.#leave(old)
+  }
+
+  /** Settles when the thread that leaves has ended. */
+  left(): Promise<void> {
+    return this.#left
   }
 
   receive(link: ThreadLink, message: FromThread): void {
@@ -70,9 +76,8 @@ export class Handover {
     const drain = new ThreadDrain([old])
     this.#leaving = { link: old, drain }
     old.send({ type: 'drain' })
-    await this.#atMost(closingMs, old.exited)
-    await drain.closeListeners()
-    await this.#atMost(this.#deps.timeoutMs(), drain.quiet())
+    await drain.closeListeners(closingMs)
+    await this.#atMost(closingMs + this.#deps.timeoutMs(), drain.quiet())
     await this.#deps.supervisor.endBeside(old)
     this.#leaving = undefined
     // Of several threads that are due, each has its turn after the next change.

@@ -242,6 +242,11 @@ export class LbServer {
     return this.#supervisor.kill(thread)
   }
 
+  /** Settles when no thread is leaving that another has replaced; for tests. */
+  left(): Promise<void> {
+    return this.#applier.handover.left()
+  }
+
   async #drain(): Promise<boolean> {
     const { delayMs, timeoutMs } = this.#applier.served?.drain ?? this.#options.config.snapshot.drain
     this.#draining = true

@@ -62,8 +62,8 @@ export type ToThread =
   | { readonly type: 'discard'; readonly txn: number }
   /** From now on responses carry `Connection: close`. */
   | { readonly type: 'drain' }
-  /** Close listeners and idle connections; answered by `quiet` when the last exchange has ended. */
-  | { readonly type: 'close-listeners' }
+  /** Close listeners, and connections that are idle `idleAfterMs` later; answered by `quiet` when the last exchange has ended. */
+  | { readonly type: 'close-listeners'; readonly idleAfterMs: number }
   /** So many access records were taken from the thread's messages. */
   | { readonly type: 'access-taken'; readonly records: number }
   /** Destroy everything and exit. */

@@ -55,7 +55,7 @@ export class ThreadAgent {
     else if (message.type === 'commit') this.#step(() => this.#commit(message.txn))
     else if (message.type === 'discard') this.#step(() => this.#discard(message.txn))
     else if (message.type === 'drain') this.#plane.startDrain()
-    else this.#step(() => this.#closeListeners())
+    else this.#step(() => this.#closeListeners(message.idleAfterMs))
   }
 
   #step(run: () => void | Promise<void>): void {
@@ -120,12 +120,13 @@ export class ThreadAgent {
     if (oldest < committed) this.#releaseTimer = this.#clock.after(lookMs, () => this.#lookForReleases())
   }
 
-  async #closeListeners(): Promise<void> {
+  async #closeListeners(idleAfterMs: number): Promise<void> {
     // Right after the loop has accepted what waited: what is in the queue of a listener that closes is reset.
     await new Promise<void>((resolve) => setImmediate(resolve))
     await this.#plane.closeListeners()
     this.#post({ type: 'listeners-closed' })
-    this.#lookForQuiet()
+    if (idleAfterMs > 0) this.#clock.after(idleAfterMs, () => this.#lookForQuiet())
+    else this.#lookForQuiet()
   }
 
   #lookForQuiet(): void {
