@@ -19,19 +19,21 @@ export { installResolver } from './resolver.ts'
  * Loads all plugins of a config. `installResolver` must have run in this thread.
  *
  * @param builtins the manifest's plugins; the core does not know them
+ * @param load where their code is to run; default: here
  * @throws MR_PLUGIN_VERSION, MR_PLUGIN_LOAD, MR_PLUGIN_SHAPE, MR_PLUGIN_DUPLICATE. When several are wrong: the first one's code, a message that
  *   names all, and an AggregateError of all as the cause
  */
 export async function loadPlugins(
   sources: readonly PluginSource[],
   builtins: readonly AnyPlugin[],
+  load: (source: PluginSource) => Promise<LoadedPlugin> = loadPlugin,
 ): Promise<PluginRegistry> {
   const registry = new PluginRegistry()
   for (const definition of builtins) registry.add(builtIn(checkPlugin(definition, 'built-in plugin')))
   const errors: MillraceError[] = []
   for (const source of sources) {
     try {
-      registry.add(await loadPlugin(source))
+      registry.add(await load(source))
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error
       errors.push(error)
@@ -113,7 +115,8 @@ export async function loadShipped(
   return registry
 }
 
-async function loadText(source: PluginSource, code: CodeFiles): Promise<LoadedPlugin> {
+/** Loads a version from the text that the hooks of this thread hold. @throws MR_PLUGIN_LOAD, MR_PLUGIN_SHAPE */
+export async function loadText(source: PluginSource, code: CodeFiles): Promise<LoadedPlugin> {
   try {
     return await loadCode(source, code)
   } catch (error) {
