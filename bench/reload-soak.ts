@@ -55,7 +55,7 @@ async function soak(): Promise<number> {
     }
   }
   await load.stop()
-  const found = growths(resident, descriptors, await target.log())
+  const found = growths(resident, descriptors, await target.log(), versions > 200 ? 200 : versions)
   return verdict(found, load.failures, target.refused, await target.revision())
 }
 

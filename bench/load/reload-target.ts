@@ -57,25 +57,7 @@ export async function startReloadTarget(threads: number): Promise<ReloadTarget> 
   const change = (number: number, version: number): void => {
     known.add(`v${version}`)
     const shown = number % 3 === 0 ? backends.slice(0, 2) : backends
-    const config = {
-      node: { threads, data: './data' },
-      admin: { address: `127.0.0.1:${adminPort}` },
-      plugins: ['./stamp.ts'],
-      drain: { delay: '0s', timeout: '10s' },
-      listeners: { web: { address: `127.0.0.1:${port}` } },
-      routes: [{ service: 'app' }],
-      services: {
-        app: {
-          algorithm: 'weighted-round-robin',
-          filters: ['stamp'],
-          backends: shown.map(({ url }, i) => ({
-            url,
-            weight: ((number + i) % 7) + 1,
-            tags: [`n${number}`],
-          })),
-        },
-      },
-    }
+    const config = configOf(number, shown, { threads, port, adminPort })
     write('label.ts', `export const label: string = 'v${version}'\n`)
     write('stamp.ts', plugin(version))
     write('millrace.json', JSON.stringify(config))
@@ -116,6 +98,35 @@ export async function startReloadTarget(threads: number): Promise<ReloadTarget> 
       clearTimeout(killed)
       for (const { close } of backends) close()
       rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+interface Places {
+  readonly threads: number
+  readonly port: number
+  readonly adminPort: number
+}
+
+/** Each number has other weights, and says which it is. */
+function configOf(number: number, shown: readonly { url: string }[], { threads, port, adminPort }: Places) {
+  return {
+    node: { threads, data: './data' },
+    admin: { address: `127.0.0.1:${adminPort}` },
+    plugins: ['./stamp.ts'],
+    drain: { delay: '0s', timeout: '10s' },
+    listeners: { web: { address: `127.0.0.1:${port}` } },
+    routes: [{ service: 'app' }],
+    services: {
+      app: {
+        algorithm: 'weighted-round-robin',
+        filters: ['stamp'],
+        backends: shown.map(({ url }, i) => ({
+          url,
+          weight: ((number + i) % 7) + 1,
+          tags: [`n${number}`],
+        })),
+      },
     },
   }
 }

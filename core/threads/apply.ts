@@ -4,60 +4,27 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/snapshot.ts'
-import type { Clock, Log } from '../contracts/plugin.ts'
 import { shipPlugins } from '../host/loader.ts'
 import type { LoadedPlugin, PluginRegistry } from '../host/registry.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
-import type { AccessLogSwitch, PreparedAccessLog } from './access-log-switch.ts'
+import type { PreparedAccessLog } from './access-log-switch.ts'
+import type { ApplierDeps, ApplyResult, Change } from './apply-deps.ts'
 import { CommitQueue, transact, type Verdict } from './commit.ts'
 import { Handover } from './handover.ts'
 import type { HealthRunner } from './health.ts'
 import { type ErrorData, errorData } from './messages.ts'
-import type { Overrides } from './overrides.ts'
 import { placeServices } from './placement.ts'
 import { codeVersion } from './plugin-code.ts'
-import type { PluginHealth } from './plugin-health.ts'
 import { probeListeners, probeSocketPath } from './probe-bind.ts'
 import { Recovery } from './recovery.ts'
-import type { Plan, SharedState } from './shared-state.ts'
+import type { Plan } from './shared-state.ts'
 import { shareUnchanged } from './snapshot-delta.ts'
-import type { Supervisor } from './supervise.ts'
 import type { Target, ThreadLink } from './thread-link.ts'
 
 /** How long to wait for successors of threads that died, before a change is tried once more. */
 const wholeAgainMs = 15_000
 
-export interface ApplyResult {
-  /** `superseded`: a newer change came while this one waited for its turn. */
-  readonly status: 'applied' | 'unchanged' | 'refused' | 'superseded'
-  /** What is served now. */
-  readonly revision: number
-  /** Why it was refused. */
-  readonly problems: readonly ErrorData[]
-}
-
-export interface ApplierDeps {
-  readonly clock: Clock
-  readonly log: Log
-  /** With what plugins the process starts. */
-  readonly registry: PluginRegistry
-  readonly supervisor: Supervisor
-  readonly health: HealthRunner
-  readonly overrides: Overrides
-  readonly state: SharedState
-  readonly accessLog: AccessLogSwitch
-  readonly pluginHealth: PluginHealth
-  /** So many versions of plugin code, then a thread is replaced. */
-  readonly longestHistory: number
-  /** The snapshot is the one served from now on. */
-  committed(snapshot: ThreadSnapshot): void
-}
-
-/** A config, and the plugins that it was checked against. */
-export interface Change {
-  readonly config: Config
-  readonly registry: PluginRegistry
-}
+export type { ApplyResult } from './apply-deps.ts'
 
 /** Everything that a change has taken and must give back when it is refused. */
 type Draft = {

@@ -53,7 +53,7 @@ export class Handover {
     const brought = next !== undefined && (await this.#deps.bring(next))
     if (!next || !brought || !supervisor.takeSeat(next, old)) {
       log.warn('a data thread that has loaded much plugin code could not be replaced', { thread: old.thread })
-      if (next) await supervisor.endBeside(next)
+      if (next) await supervisor.end(next)
       this.#busy = false
       return
     }
@@ -78,7 +78,7 @@ export class Handover {
     old.send({ type: 'drain' })
     await drain.closeListeners(closingMs)
     await this.#atMost(closingMs + this.#deps.timeoutMs(), drain.quiet())
-    await this.#deps.supervisor.endBeside(old)
+    await this.#deps.supervisor.end(old)
     this.#leaving = undefined
     // Of several threads that are due, each has its turn after the next change.
     this.#busy = false

@@ -2,13 +2,15 @@
  * Hot reload: on SIGHUP, and when the config, a PEM file, or a plugin's file or what it imports by a relative path changes. A file that is wrong changes nothing, and the log says
  * why; the next change is tried again.
  */
-import { fileURLToPath } from 'node:url'
+import { realpath } from 'node:fs/promises'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { bootstrapChanges } from '../config/bootstrap-diff.ts'
 import { ConfigError } from '../config/problems.ts'
 import type { Config } from '../config/snapshot.ts'
 import type { Log } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
+import { readCode } from '../host/code-hash.ts'
 import { MillraceError } from '../host/errors.ts'
 import type { PluginRegistry } from '../host/registry.ts'
 import type { ApplyResult } from './apply.ts'
@@ -117,13 +119,25 @@ export class Reload {
       return result
     } catch (error) {
       // What was watched stays watched, and what is missing too: the next save is tried again.
-      if (error instanceof ConfigError) this.#watch.files([...new Set([...this.#files, ...error.files])])
+      const missing = error instanceof ConfigError ? error.files : await this.#importedNow()
+      if (!this.#stopped) this.#watch.files([...new Set([...this.#files, ...missing])])
       server.configUnreadable()
       const code = error instanceof MillraceError ? error.code : 'MR_CONFIG_INVALID'
       const text = error instanceof Error ? error.message : String(error)
       log.error(`reload: the config is wrong and the old one stays\n${text}`, { code })
       return undefined
     }
+  }
+
+  /** What the plugins import as they are: code that does not load may be mended in a file that it did not import before. */
+  async #importedNow(): Promise<string[]> {
+    const read = this.#files.map(async (file) => [
+      ...(await readCode(pathToFileURL(await realpath(file)).href)).files.keys(),
+    ])
+    const found = await Promise.allSettled(read)
+    return found.flatMap((one) =>
+      one.status === 'fulfilled' ? one.value.map((url) => fileURLToPath(url)) : [],
+    )
   }
 
   #see(config: LoadedFile['config'], registry?: PluginRegistry): void {

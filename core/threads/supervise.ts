@@ -141,11 +141,6 @@ export class Supervisor {
     return true
   }
 
-  /** Ends a thread that is nobody's seat. */
-  async endBeside(link: ThreadLink): Promise<void> {
-    await this.#end(link)
-  }
-
   /** Settles with true as soon as every thread is online, with false when time is over before. */
   whole(timeoutMs: number): Promise<boolean> {
     return this.#within(timeoutMs, this.#seats)
@@ -206,10 +201,11 @@ export class Supervisor {
   async stop(): Promise<void> {
     this.stopReplacing()
     const seated = this.#seats.map(({ link }) => link)
-    await Promise.all([...seated, ...this.#beside].map((link) => this.#end(link)))
+    await Promise.all([...seated, ...this.#beside].map((link) => this.end(link)))
   }
 
-  async #end(link: ThreadLink | undefined): Promise<void> {
+  /** Asks a thread to end; ends it when it does not. */
+  async end(link: ThreadLink | undefined): Promise<void> {
     if (!link?.alive) return
     link.send({ type: 'stop' })
     const timer = this.#deps.clock.after(1000, () => void link.kill())
