@@ -14,9 +14,16 @@ export interface Loaded {
   readonly registry: PluginRegistry
 }
 
-/** @throws ConfigError, MillraceError */
-export async function loadWithPlugins(source: ConfigSource, env: Terminal['env']): Promise<Loaded> {
-  const registry = await loadPlugins(await readPluginSources(source, { env }), builtins)
+/**
+ * @param load where the code of plugins is to run; default: on this thread
+ * @throws ConfigError, MillraceError
+ */
+export async function loadWithPlugins(
+  source: ConfigSource,
+  env: Terminal['env'],
+  load?: Parameters<typeof loadPlugins>[2],
+): Promise<Loaded> {
+  const registry = await loadPlugins(await readPluginSources(source, { env }), builtins, load)
   const config = await loadConfig(source, { env, plugins: registry.catalog() })
   return { config, registry }
 }

@@ -33,6 +33,7 @@ export function planeDeps(slots: number): PlaneDeps {
     shared: (key, bytes, ownerSlot) => arena.allocate(key, bytes, ownerSlot),
     pluginMetrics: (id, plugin) => pluginMetrics.of(id, plugin),
     log: { debug() {}, info() {}, warn: refuse, error: refuse },
+    pluginFault: ({ message, fields }) => refuse(message, fields),
     accessLog() {},
     ticketKeys: Buffer.alloc(48),
   }

@@ -22,6 +22,7 @@ export const errorTable = {
   MR_PLUGIN_CREATE: { text: 'A plugin threw in create' },
   MR_PLUGIN_TIMEOUT: { text: 'A plugin did not finish in time' },
   MR_PLUGIN_FAULT: { text: 'A plugin threw', status: 500 },
+  MR_PLUGIN_BARRED: { text: 'This version of a plugin has ended data threads again and again' },
   MR_PLUGIN_RELEASE: { text: 'A plugin threw while it was being released' },
   MR_SHARED_SIZE: { text: 'Shared memory of this name has another length' },
   MR_SHARED_FULL: { text: 'The shared table is full' },

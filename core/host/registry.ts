@@ -2,6 +2,7 @@
 import type { PluginCatalog } from '../config/catalog.ts'
 import type { PluginSource } from '../config/snapshot.ts'
 import type { AnyPlugin, PluginDefinition, PluginKind } from '../contracts/plugin.ts'
+import type { CodeFiles } from './code-hash.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { MillraceError } from './errors.ts'
 import { optionProblems, optionsJsonSchema } from './options.ts'
@@ -12,6 +13,12 @@ export interface LoadedPlugin<K extends PluginKind = PluginKind> {
   readonly source: 'built-in' | PluginSource
   /** Of the plugin's code; state in shared memory is kept only while it is the same. `built-in` for built-ins. */
   readonly hash: string
+  /** URL of its file, without a version; absent for built-ins. */
+  readonly entry?: string
+  /** The very text that was loaded, for other threads; absent for built-ins and packages. */
+  readonly code?: CodeFiles
+  /** It serves in the place of what the config asks for; says of what, and why. */
+  readonly instead?: string
 }
 
 /** A built-in as the registry holds it. */

@@ -4,19 +4,38 @@
  * - `millrace` and `millrace/…` are the running core, wherever the importing file lies and whatever is installed beside it;
  * - `.ts` outside `node_modules` is an ES module whatever a package.json says (inside, Node strips no types);
  * - the version of a plugin's code (`?millrace=<hash>`) goes on to its own files, so that changed code is a new instance
- *   of the plugin and of its helpers.
+ *   of the plugin and of its helpers;
+ * - files of a version that the thread holds as text are that text, whatever the disk holds now.
  */
-import { type ResolveFnOutput, type ResolveHookContext, registerHooks } from 'node:module'
+import {
+  type LoadFnOutput,
+  type LoadHookContext,
+  type ResolveFnOutput,
+  type ResolveHookContext,
+  registerHooks,
+} from 'node:module'
+import type { HeldCode } from './held-code.ts'
 
 const packageScheme = 'millrace-plugin:'
-const versionPattern = /[?&]millrace=[\w-]+/
+const versionPattern = /[?&]millrace=([\w-]+)/
 const coreUrl = new URL('../', import.meta.url).href
 
+type NextLoad = (url: string, context?: Partial<LoadHookContext>) => LoadFnOutput
 type NextResolve = (specifier: string, context?: Partial<ResolveHookContext>) => ResolveFnOutput
 
-/** Installs the hooks in this thread. Harmless when it is done twice. */
-export function installResolver(): { uninstall(): void } {
-  const hooks = registerHooks({ resolve })
+/**
+ * Installs the hooks in this thread. Harmless when it is done twice.
+ * @param held code that comes from there instead of the disk
+ */
+export function installResolver(held?: HeldCode): { uninstall(): void } {
+  const hooks = registerHooks(
+    held
+      ? {
+          resolve: (specifier, context, next) => resolveHeld(held, specifier, context, next),
+          load: (url, context, next) => loadHeld(held, url, context, next),
+        }
+      : { resolve },
+  )
   return { uninstall: () => hooks.deregister() }
 }
 
@@ -69,13 +88,52 @@ function isRequire(context: ResolveHookContext): boolean {
 function ownCode(resolved: ResolveFnOutput, parent: string | undefined): ResolveFnOutput {
   const { url } = resolved
   if (!url.startsWith('file:') || isInNodeModules(url)) return resolved
-  const version = parent?.match(versionPattern)?.[0].slice(1)
+  const version = versionOf(parent)
   const passOn = version !== undefined && !versionPattern.test(url) && !url.startsWith(coreUrl)
   return {
     ...resolved,
-    url: passOn ? `${url}${url.includes('?') ? '&' : '?'}${version}` : url,
+    url: passOn ? `${url}${url.includes('?') ? '&' : '?'}millrace=${version}` : url,
     format: /\.ts(?:[?#]|$)/.test(url) ? 'module-typescript' : resolved.format,
   }
+}
+
+/** As `resolve`, also for files that are no longer on the disk. */
+function resolveHeld(
+  held: HeldCode,
+  specifier: string,
+  context: ResolveHookContext,
+  next: NextResolve,
+): ResolveFnOutput {
+  try {
+    return resolve(specifier, context, next)
+  } catch (error) {
+    const { parentURL } = context
+    const hash = versionOf(parentURL) ?? versionOf(specifier)
+    const local = /^(?:\.{1,2}\/|file:)/.test(specifier)
+    if (hash === undefined || !local) throw error
+    const url = withoutVersions(new URL(specifier, parentURL).href)
+    if (held.text(hash, url) === undefined) throw error
+    return { url: versioned(url, hash), format: formatOf(url), shortCircuit: true }
+  }
+}
+
+function loadHeld(held: HeldCode, url: string, context: LoadHookContext, next: NextLoad): LoadFnOutput {
+  const hash = versionOf(url)
+  const source = hash === undefined ? undefined : held.text(hash, withoutVersions(url))
+  if (source === undefined) return next(url, context)
+  const format = formatOf(withoutVersions(url)) ?? context.format ?? undefined
+  // What Node would have to look into to know what it is, and CommonJS, stay Node's.
+  const plain = format === 'module' || format === 'module-typescript' || format === 'json'
+  return plain ? { format, source, shortCircuit: true } : next(url, context)
+}
+
+function versionOf(url: string | undefined): string | undefined {
+  return url?.match(versionPattern)?.[1]
+}
+
+function formatOf(url: string): 'module-typescript' | 'module' | undefined {
+  if (/\.m?ts$/.test(url)) return 'module-typescript'
+  return url.endsWith('.mjs') ? 'module' : undefined
 }
 
 /** True for code of installed packages. */

@@ -9,6 +9,8 @@ import type { ServiceState } from './service-state.ts'
 export interface ReadinessPart {
   readonly name: string
   readonly ready: boolean
+  /** Ready, and yet something is wrong that a person should look at. */
+  readonly degraded?: boolean
   /** What is missing, or what is there. */
   readonly detail?: string
 }
@@ -99,10 +101,11 @@ function shortReadiness(parts: readonly ReadinessPart[]): string {
   return missing.length === 0 ? 'ok\n' : `not ready: ${missing.join(', ')}\n`
 }
 
-/** `[+]name: detail` for what is ready, `[-]name: detail` for what is not, and a verdict. */
+/** `[+]name: detail` for what is ready, `[!]` where it is not well, `[-]` for what is not ready, and a verdict. */
 function verboseReadiness(parts: readonly ReadinessPart[]): string {
   const lines = parts.map(
-    ({ name, ready, detail }) => `[${ready ? '+' : '-'}]${name}: ${detail ?? (ready ? 'ok' : 'not ready')}`,
+    ({ name, ready, degraded, detail }) =>
+      `[${ready ? (degraded ? '!' : '+') : '-'}]${name}: ${detail ?? (ready ? 'ok' : 'not ready')}`,
   )
   const verdict = parts.every((part) => part.ready) ? 'ready' : 'not ready'
   return [...lines, verdict, ''].join('\n')

@@ -1,4 +1,5 @@
 /** Metric families of the process: connections, errors, threads, config. */
+import type { PluginState } from '../threads/plugin-health.ts'
 import type { Family, MetricsSources, NodeState, Sample } from './family.ts'
 import { errorCodes, threadLayout } from './thread-metrics.ts'
 
@@ -52,6 +53,27 @@ export const nodeFamilies: readonly Family[] = [
     help: 'Plugins that threw, or picked what they must not.',
     labels: [],
     read: ({ reader }) => [[none, reader.total(threadLayout.pluginFaults)]],
+  },
+  {
+    name: 'millrace_plugins_unhealthy',
+    type: 'gauge',
+    help: '1 while a plugin has had 10 faults or more within the last minute, or is replaced by another version or a stand-in; plugins that were never at fault are not listed.',
+    labels: ['kind', 'plugin'],
+    read: (sources) => perPlugin(sources, ({ healthy }) => Number(!healthy)),
+  },
+  {
+    name: 'millrace_plugins_recent_faults',
+    type: 'gauge',
+    help: 'Faults of a plugin within the last minute.',
+    labels: ['kind', 'plugin'],
+    read: (sources) => perPlugin(sources, ({ recent }) => recent),
+  },
+  {
+    name: 'millrace_plugins_crashes_total',
+    type: 'counter',
+    help: 'Data threads that the code of a plugin has ended by a throw outside of its hooks.',
+    labels: ['kind', 'plugin'],
+    read: (sources) => perPlugin(sources, ({ crashes }) => crashes),
   },
   {
     name: 'millrace_event_loop_stalls_total',
@@ -140,13 +162,23 @@ export const nodeFamilies: readonly Family[] = [
   },
 ]
 
+function perPlugin(sources: MetricsSources, value: (state: PluginState) => number): Sample[] {
+  return (sources.node().plugins ?? []).map((state): Sample => {
+    const { kind, plugin } = state
+    return [{ kind, plugin }, value(state)]
+  })
+}
+
 function perThread(
   { reader, node }: MetricsSources,
   cell: number,
   main: (stalls: NonNullable<NodeState['mainStalls']>) => number,
 ): Sample[] {
-  const samples = reader.threads.map(({ cells }, thread): Sample => [{ thread: String(thread) }, cells[cell]])
-  const { mainStalls } = node()
+  const { mainStalls, threads } = node()
+  const samples = reader.threads
+    .map(({ cells }, row): Sample => [{ thread: String(row) }, cells[cell]])
+    // Rows beyond the threads are used only while one of them is replaced.
+    .filter(([, value], row) => row < threads.length || value > 0)
   if (mainStalls) samples.push([{ thread: 'main' }, main(mainStalls)])
   return samples
 }

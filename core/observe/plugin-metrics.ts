@@ -257,6 +257,13 @@ export class PluginMetricsReader {
     return [...sums.values()]
   }
 
+  /** The thread of a row has ended: what it said of the moment is over. What it counted stays. */
+  clearGauges(row: number): void {
+    this.#rows[row].refresh()
+    for (const [index, { kind }] of this.#rows[row].entries)
+      if (kind === 'gauge') this.#rows[row].values[index] = 0
+  }
+
   /** Gives up the metrics of uses that are `gone`. No instance of theirs runs any more. */
   release(gone: (plugin: string, use: string) => boolean): void {
     for (const row of this.#rows) {

@@ -150,7 +150,6 @@ export class DataPlane implements Plane<Prepared> {
   async closeListeners(): Promise<void> {
     this.#closing.push(...this.#listeners)
     await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()))
-    this.closeIdle()
   }
 
   closeIdle(): void {

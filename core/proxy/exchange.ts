@@ -7,6 +7,7 @@
  * idle → filtering → (queued | connecting) → sent → answering → idle, or → tunnel → idle
  */
 
+import type { FilterUse } from '../config/snapshot.ts'
 import type { BodyTransform, ExchangeOutcome } from '../contracts/filter.ts'
 import type { ErrorCode } from '../host/errors.ts'
 import { field } from '../http1/fields.ts'
@@ -336,16 +337,20 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
   }
 
   /** A body transform threw; one that finds the body too long is no fault. */
-  bodyFault(error: unknown): void {
+  bodyFault(error: unknown, owner: FilterUse | undefined): void {
     if (error instanceof Error && (error as { code?: unknown }).code === 'MR_BODY_TOO_LARGE') {
       this.fail('MR_BODY_TOO_LARGE')
       return
     }
-    this.plane.metrics.pluginFault()
-    this.plane.log.error('a body transform failed', {
-      code: 'MR_PLUGIN_FAULT',
-      id: this.id,
-      cause: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    const cause = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const plugin = owner?.use ?? 'unknown'
+    this.plane.pluginFault({
+      kind: 'filter',
+      plugin,
+      hook: 'transformBody',
+      level: 'error',
+      message: `filter ${plugin} failed in a body transform`,
+      fields: { code: 'MR_PLUGIN_FAULT', plugin, path: owner?.path, id: this.id, cause },
     })
     this.fail('MR_PLUGIN_FAULT')
   }
@@ -355,7 +360,7 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     if (this.requestLength === 0) return
     if (this.phase === phase.filtering && (this.requestDone || this.bufferedBytes > 0)) holdCollected(this)
     this.requestPipe ??= this.plane.requestPipe(this)
-    this.requestPipe.add(transform)
+    this.requestPipe.add(transform, this.facade?.use)
     this.requestLength = -1
   }
 }

@@ -34,17 +34,20 @@ function isThenable(value: unknown): value is PromiseLike<void> {
 
 /** Logs a fault; true where the filter is marked `failOpen` and is to be skipped. */
 function faulted(exchange: Exchange, step: FilterStep, hook: Hook, error: unknown): boolean {
-  const { plane } = exchange
-  plane.metrics.pluginFault()
-  plane.log.error(`filter ${step.use.use} failed in ${hook}${step.use.failOpen ? ' and was skipped' : ''}`, {
-    code: 'MR_PLUGIN_FAULT',
-    plugin: step.use.use,
+  const { use, path, failOpen } = step.use
+  exchange.plane.pluginFault({
+    kind: 'filter',
+    plugin: use,
     hook,
-    path: step.use.path,
-    id: exchange.id,
-    cause: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    level: 'error',
+    message: `filter ${use} failed in ${hook}${failOpen ? ' and was skipped' : ''}`,
+    fields: { code: 'MR_PLUGIN_FAULT', plugin: use, hook, path, id: exchange.id, cause: causeOf(error) },
   })
-  return step.use.failOpen
+  return failOpen
+}
+
+function causeOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
 /** What a fault answers: the filter's own refusal (a body over its limit) keeps its status, all else is 500. */

@@ -1,4 +1,5 @@
 /** An exchange as filters see it; made at the first hook, reused with the exchange. Spec: core/contracts/filter.ts. */
+import type { FilterUse } from '../config/snapshot.ts'
 import type { Backend } from '../contracts/algorithm.ts'
 import type {
   BodyTransform,
@@ -124,7 +125,7 @@ class ResponseFacade implements ResponseView {
     const exchange = this.#exchange
     if (exchange.bodyless || exchange.own !== undefined) return
     exchange.responsePipe ??= exchange.plane.responsePipe(exchange)
-    exchange.responsePipe.prepend(transform)
+    exchange.responsePipe.prepend(transform, exchange.facade?.use)
   }
 }
 
@@ -149,6 +150,11 @@ export class ExchangeFacade implements FilterExchange {
   enter(index: number, inRequest: boolean): void {
     this.#index = index
     this.#inRequest = inRequest
+  }
+
+  /** Of the filter that ran last: whose transforms are attached now. */
+  get use(): FilterUse | undefined {
+    return this.#exchange.chain?.[this.#index]?.use
   }
 
   leave(): void {

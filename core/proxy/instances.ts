@@ -11,6 +11,7 @@ import { createInstance, type InstanceDeps, type PluginInstance } from '../host/
 import { optionProblems } from '../host/options.ts'
 import type { LoadedPlugin } from '../host/registry.ts'
 import { sharedMemory } from '../host/shared-memory.ts'
+import type { PluginFault } from '../threads/fault-report.ts'
 import type { PlaneDeps } from '../threads/plane.ts'
 
 interface Held {
@@ -18,6 +19,13 @@ interface Held {
   readonly use: string
   readonly hash: string
   options: string
+}
+
+/** Of a timer or a release: the instance itself has logged it. */
+export function faultOf({ kind, name }: LoadedPlugin['definition'], error: MillraceError): PluginFault {
+  const { hook = 'create', message } = error
+  const cause = error.cause instanceof Error ? error.cause.message : message
+  return { kind, plugin: name, hook, level: 'logged', message, fields: { cause } }
 }
 
 export class Instances {
@@ -39,8 +47,16 @@ export class Instances {
       try {
         held.plugin.reconfigure(options)
       } catch (error) {
-        this.#deps.log.error(`${held.use} failed in reconfigure and keeps its former options`, {
-          cause: String(error),
+        const { kind } = held.plugin.loaded.definition
+        const message = `${held.use} failed in reconfigure and keeps its former options`
+        const fields = { code: 'MR_PLUGIN_FAULT', plugin: held.use, cause: String(error) }
+        this.#deps.pluginFault({
+          kind,
+          plugin: held.use,
+          hook: 'reconfigure',
+          level: 'error',
+          message,
+          fields,
         })
       }
     }
@@ -114,8 +130,8 @@ export class InstanceDraft {
       random: () => deps.random(),
       log: deps.log,
       metrics: deps.pluginMetrics(id, use.use),
-      onFault: () => deps.metrics.pluginFault(),
-      thread: deps.thread,
+      onFault: (error: MillraceError) => deps.pluginFault(faultOf(loaded.definition, error)),
+      thread: deps.seat ?? deps.thread,
       threads: deps.threads,
       shared: sharedMemory(loaded, id, (key, bytes, slot) => deps.shared(key, bytes, slot)),
     } as unknown as InstanceDeps<K>

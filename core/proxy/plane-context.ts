@@ -4,6 +4,7 @@ import type { ErrorCode } from '../host/errors.ts'
 import { MessageHead } from '../http1/head.ts'
 import type { AccessRecord } from '../observe/access-record.ts'
 import { errorIndex, type ThreadMetrics } from '../observe/thread-metrics.ts'
+import type { PluginFault } from '../threads/fault-report.ts'
 import type { PlaneDeps } from '../threads/plane.ts'
 import { ReadBuffers } from '../upstream/buffers.ts'
 import { DeadlineWheel } from './deadlines.ts'
@@ -26,6 +27,7 @@ export class PlaneContext {
   readonly random: () => number
   readonly errorIndex: Readonly<Record<ErrorCode, number>> = errorIndex
   readonly accessLog: (record: AccessRecord) => void
+  readonly pluginFault: (fault: PluginFault) => void
   /** The committed snapshot; exchanges take hold of it when they begin. */
   runtime!: Runtime
   activeExchanges = 0
@@ -45,6 +47,7 @@ export class PlaneContext {
     this.random = () => deps.random()
     this.ids = new Ids(this.random)
     this.accessLog = (record) => deps.accessLog(record)
+    this.pluginFault = (fault) => deps.pluginFault(fault)
     const { clock } = deps
     this.now = () => clock.now()
     this.turn = new LoopTurn(this.now)
@@ -95,7 +98,7 @@ export class PlaneContext {
     return new TransformPipe({
       data: (chunk) => !live() || exchange.bodyOut(chunk, 0, chunk.length),
       end: () => live() && exchange.bodyEnd(),
-      fail: (error) => live() && exchange.bodyFault(error),
+      fail: (error, owner) => live() && exchange.bodyFault(error, owner),
       more: () => live() && !exchange.requestDone && exchange.client.resumeBody(),
     })
   }
@@ -106,7 +109,7 @@ export class PlaneContext {
     return new TransformPipe({
       data: (chunk) => !live() || exchange.answerOut(chunk),
       end: () => live() && exchange.answerEnd(),
-      fail: (error) => live() && exchange.bodyFault(error),
+      fail: (error, owner) => live() && exchange.bodyFault(error, owner),
       more: () => {
         if (!live() || exchange.holdsAnswer) return
         // Nobody else sends small pieces on that came out late.

@@ -80,13 +80,16 @@ export class ServiceBuilder {
   /** Made apart from `build`: a closure in there would hold the former version, and that one its own, for ever. */
   #faultOf(config: ServiceConfig): ServiceRuntime['onFault'] {
     return (backend, hook, error) => {
-      this.#deps.metrics.pluginFault()
-      const use = breakerHooks.has(hook ?? '') ? config.breaker?.use : config.algorithm.use
-      this.#deps.log.warn(hook ? `${use} failed in ${hook}` : `algorithm ${use} picked what it must not`, {
-        code: 'MR_PLUGIN_FAULT',
-        service: config.name,
-        backend: backend?.url,
-        cause: error instanceof Error ? error.stack : error,
+      const ofBreaker = breakerHooks.has(hook ?? '')
+      const plugin = (ofBreaker && config.breaker?.use) || config.algorithm.use
+      const cause = error instanceof Error ? error.stack : error
+      this.#deps.pluginFault({
+        kind: ofBreaker ? 'circuit-breaker' : 'algorithm',
+        plugin,
+        hook: hook ?? 'pick',
+        level: 'warn',
+        message: hook ? `${plugin} failed in ${hook}` : `algorithm ${plugin} picked what it must not`,
+        fields: { code: 'MR_PLUGIN_FAULT', plugin, service: config.name, backend: backend?.url, cause },
       })
     }
   }

@@ -1,4 +1,5 @@
 /** Body transforms in a row, with back-pressure: synchronous while the transforms are, waiting where one returns a promise. */
+import type { FilterUse } from '../config/snapshot.ts'
 import type { BodyTransform } from '../contracts/filter.ts'
 
 /** What the pipe drives. */
@@ -6,13 +7,17 @@ export interface PipeEnds {
   /** A transformed piece. False: hold on until `resume`. */
   data(chunk: Buffer): boolean
   end(): void
-  fail(error: unknown): void
+  /** `owner`: whose transform threw. */
+  fail(error: unknown, owner: FilterUse | undefined): void
   /** The source may go on. */
   more(): void
 }
 
 export class TransformPipe {
   readonly #stages: BodyTransform[] = []
+  readonly #owners: (FilterUse | undefined)[] = []
+  /** The stage that runs, or that is waited for. */
+  #at = 0
   readonly #ends: PipeEnds
   readonly #queue: Buffer[] = []
   #busy = false
@@ -24,12 +29,14 @@ export class TransformPipe {
     this.#ends = ends
   }
 
-  add(transform: BodyTransform): void {
+  add(transform: BodyTransform, owner?: FilterUse): void {
+    this.#owners.push(owner)
     this.#stages.push(transform)
   }
 
-  prepend(transform: BodyTransform): void {
+  prepend(transform: BodyTransform, owner?: FilterUse): void {
     // Answers pass filters in reverse: the filter that runs first sees the backend's bytes first, and so stands first.
+    this.#owners.push(owner)
     this.#stages.push(transform)
   }
 
@@ -86,7 +93,7 @@ export class TransformPipe {
     this.#busy = false
     if (this.#over) return
     this.#over = true
-    this.#ends.fail(error)
+    this.#ends.fail(error, this.#owners[this.#at])
   }
 
   /** Goes on with what has waited. */
@@ -116,6 +123,7 @@ export class TransformPipe {
       return undefined
     }
     const out: Uint8Array[] = []
+    this.#at = stage
     const pending = this.#stages[stage].transform(chunk, (piece) => out.push(piece))
     if (pending) return pending.then(() => this.#each(stage + 1, out, 0))
     return this.#each(stage + 1, out, 0)
@@ -132,6 +140,7 @@ export class TransformPipe {
   #flush(stage: number): PromiseLike<void> | undefined {
     for (let i = stage; i < this.#stages.length; i++) {
       const out: Uint8Array[] = []
+      this.#at = i
       const pending = this.#stages[i].flush?.((piece) => out.push(piece))
       if (pending) return pending.then(() => this.#each(i + 1, out, 0)).then(() => this.#flush(i + 1))
       const passed = this.#each(i + 1, out, 0)

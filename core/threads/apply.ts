@@ -4,52 +4,27 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/snapshot.ts'
-import type { Log } from '../contracts/plugin.ts'
-import type { PluginRegistry } from '../host/registry.ts'
+import { shipPlugins } from '../host/loader.ts'
+import type { LoadedPlugin, PluginRegistry } from '../host/registry.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
-import type { AccessLogSwitch, PreparedAccessLog } from './access-log-switch.ts'
+import type { PreparedAccessLog } from './access-log-switch.ts'
+import type { ApplierDeps, ApplyResult, Change } from './apply-deps.ts'
 import { CommitQueue, transact, type Verdict } from './commit.ts'
+import { Handover } from './handover.ts'
 import type { HealthRunner } from './health.ts'
 import { type ErrorData, errorData } from './messages.ts'
-import type { Overrides } from './overrides.ts'
 import { placeServices } from './placement.ts'
 import { codeVersion } from './plugin-code.ts'
 import { probeListeners, probeSocketPath } from './probe-bind.ts'
-import type { Plan, SharedState } from './shared-state.ts'
+import { Recovery } from './recovery.ts'
+import type { Plan } from './shared-state.ts'
 import { shareUnchanged } from './snapshot-delta.ts'
-import type { Supervisor } from './supervise.ts'
 import type { Target, ThreadLink } from './thread-link.ts'
 
 /** How long to wait for successors of threads that died, before a change is tried once more. */
 const wholeAgainMs = 15_000
 
-export interface ApplyResult {
-  /** `superseded`: a newer change came while this one waited for its turn. */
-  readonly status: 'applied' | 'unchanged' | 'refused' | 'superseded'
-  /** What is served now. */
-  readonly revision: number
-  /** Why it was refused. */
-  readonly problems: readonly ErrorData[]
-}
-
-export interface ApplierDeps {
-  readonly log: Log
-  /** With what plugins the process starts. */
-  readonly registry: PluginRegistry
-  readonly supervisor: Supervisor
-  readonly health: HealthRunner
-  readonly overrides: Overrides
-  readonly state: SharedState
-  readonly accessLog: AccessLogSwitch
-  /** The snapshot is the one served from now on. */
-  committed(snapshot: ThreadSnapshot): void
-}
-
-/** A config, and the plugins that it was checked against. */
-export interface Change {
-  readonly config: Config
-  readonly registry: PluginRegistry
-}
+export type { ApplyResult } from './apply-deps.ts'
 
 /** Everything that a change has taken and must give back when it is refused. */
 type Draft = {
@@ -66,10 +41,21 @@ export class Applier {
   #served: Target | undefined
   /** What `#served` was made from. */
   #source: Change | undefined
+  /** What is being tried now. */
+  #tried: PluginRegistry | undefined
+  readonly #recovery: Recovery
+  readonly handover: Handover
   #stopped = false
 
   constructor(deps: ApplierDeps) {
     this.#deps = deps
+    this.#recovery = new Recovery(deps.pluginHealth)
+    const { clock, log, supervisor, longestHistory } = deps
+    this.handover = new Handover({
+      ...{ clock, log, supervisor, longestHistory },
+      bring: (next) => this.#bring(next),
+      timeoutMs: () => this.served?.drain.timeoutMs ?? 0,
+    })
     const superseded = (): ApplyResult => this.#result('superseded')
     this.#queue = new CommitQueue((change) => this.#apply(change), superseded)
   }
@@ -84,6 +70,21 @@ export class Applier {
    */
   apply(config: Config, registry?: PluginRegistry): Promise<ApplyResult> {
     return this.#queue.change({ config, registry: registry ?? this.#source?.registry ?? this.#deps.registry })
+  }
+
+  /** The plugins that threads run, and those that are being tried. */
+  get plugins(): readonly LoadedPlugin[] {
+    return [this.#tried, this.#source?.registry].flatMap((registry) => registry?.list() ?? [])
+  }
+
+  runs(registry: PluginRegistry): boolean {
+    const { registry: served } = this.#source ?? {}
+    return served !== undefined && codeVersion(served) === codeVersion(registry)
+  }
+
+  /** A version of plugin code was barred: what is served goes on without it. */
+  recover(): Promise<void> {
+    return this.#queue.join(() => this.#recover())
   }
 
   /** Brings the served snapshot to the successor of a dead thread. */
@@ -106,7 +107,7 @@ export class Applier {
 
   /** Frees the numbers that no thread uses any more. */
   release(): void {
-    const links = this.#deps.supervisor.online()
+    const links = this.#deps.supervisor.holding()
     this.#deps.state.release(Math.min(...links.map((link) => link.released)))
   }
 
@@ -115,17 +116,64 @@ export class Applier {
       const message = 'the process is draining and takes no other config'
       return this.#result('refused', [{ code: 'MR_THREAD', message }])
     }
-    if (this.#source && sameChange(this.#source, source)) return this.#result('unchanged')
+    const barred = this.#recovery.problems(source.registry)
+    if (barred.length > 0) return this.#result('refused', barred)
+    if (this.#source && sameChange(this.#source, source)) {
+      // The file may hold now what has served in its place.
+      this.#source = source
+      return this.#result('unchanged')
+    }
     try {
-      const first = await this.#attempt(source)
-      if (first.outcome !== 'died') return this.#answer(first)
-      // A thread was lost on the way. Had the config killed it, it will do so again.
-      await first.cleared
-      await this.#deps.supervisor.whole(wholeAgainMs)
-      return this.#answer(await this.#attempt(source))
+      const verdict = await this.#attemptTwice(source)
+      this.#replaceThreads()
+      return this.#answer(verdict)
     } catch (error) {
       return this.#result('refused', [errorData(error, 'MR_CONFIG_INVALID')])
     }
+  }
+
+  async #attemptTwice(source: Change): Promise<Verdict> {
+    this.#tried = source.registry
+    try {
+      const first = await this.#attempt(source)
+      if (first.outcome !== 'died') return first
+      // A thread was lost on the way. Had the config killed it, it will do so again.
+      await first.cleared
+      await this.#deps.supervisor.whole(wholeAgainMs)
+      return await this.#attempt(source)
+    } finally {
+      this.#tried = undefined
+    }
+  }
+
+  async #recover(): Promise<void> {
+    const source = this.#source
+    if (this.#stopped || !source || !this.#recovery.isBarred(source.registry)) return
+    const { log } = this.#deps
+    for (const registry of this.#recovery.candidates(source.registry)) {
+      const change = { config: source.config, registry }
+      const verdict = await this.#attemptTwice(change).catch((error: unknown) => error)
+      const instead = registry.list().flatMap((loaded) => loaded.instead ?? [])
+      if ((verdict as Verdict).outcome === 'committed') {
+        log.error(`a plugin was replaced: ${instead.join(' | ')}`, { code: 'MR_PLUGIN_BARRED' })
+        return
+      }
+      log.error('a plugin could not be replaced', { code: 'MR_PLUGIN_BARRED', instead, verdict })
+    }
+  }
+
+  /** Threads that have loaded too many versions of code. */
+  #replaceThreads(): void {
+    const due = this.handover.due()
+    // A unix socket cannot be listened on twice.
+    const sockets = due?.thread === 0 && this.served?.listeners.some(({ socketPath }) => socketPath)
+    if (due && !sockets) void this.#queue.join(() => this.handover.replace(due))
+  }
+
+  async #bring(next: ThreadLink): Promise<boolean> {
+    if (this.#stopped || !this.#served) return false
+    const verdict = await transact([next], ++this.#txn, this.#served, () => {})
+    return verdict.outcome === 'committed'
   }
 
   async #attempt(source: Change): Promise<Verdict> {
@@ -177,12 +225,13 @@ export class Applier {
     const revision = (before?.revision ?? 0) + 1
     return {
       snapshot: shareUnchanged(before, { ...snapshot, revision, ports, services: placed }),
-      code: { sources: config.bootstrap.plugins, version: codeVersion(registry) },
+      code: { plugins: shipPlugins(registry), version: codeVersion(registry) },
     }
   }
 
   #commit(source: Change, draft: Draft): void {
     const { snapshot } = draft.target
+    this.#recovery.served(source.registry, this.#source?.registry)
     this.#served = draft.target
     this.#source = source
     this.#deps.state.commit(draft.plan, snapshot.revision)
@@ -192,6 +241,8 @@ export class Applier {
   }
 
   async #join(link: ThreadLink): Promise<void> {
+    // A successor must not be brought what has ended those before it.
+    await this.#recover()
     const target = this.#served
     if (this.#stopped || !target || !link.alive || link.revision === target.snapshot.revision) return
     const { log, supervisor } = this.#deps

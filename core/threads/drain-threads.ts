@@ -19,8 +19,9 @@ export class ThreadDrain {
     }
   }
 
-  async closeListeners(): Promise<void> {
-    for (const link of this.#watches.keys()) link.send({ type: 'close-listeners' })
+  /** @param idleAfterMs for so long, idle connections stay: who has just come still sends its request */
+  async closeListeners(idleAfterMs = 0): Promise<void> {
+    for (const link of this.#watches.keys()) link.send({ type: 'close-listeners', idleAfterMs })
     await Promise.all([...this.#watches.values()].map((watch) => watch.closed.promise))
   }
 

@@ -21,6 +21,8 @@ export interface HealthDeps {
   readonly table: SharedTable
   readonly stalls: StallWatch
   metrics(id: string, plugin: string): Metrics
+  /** A source threw, and it was logged. */
+  fault?(plugin: string, hook: string, error: Error): void
   /** False: somebody else probes, and no source is made. */
   readonly enabled: boolean
 }
@@ -154,6 +156,7 @@ export class HealthRunner {
         random,
         log,
         metrics: this.#deps.metrics(id, use.use),
+        onFault: (error) => this.#deps.fault?.(use.use, error.hook ?? 'timer', error),
         intervalMs: use.intervalMs,
         timeoutMs: use.timeoutMs,
         store: undefined,
@@ -169,6 +172,7 @@ export class HealthRunner {
       source.plugin.instance.update(targetsOf(config))
     } catch (error) {
       const service = config.name
+      this.#deps.fault?.(source.use.use, 'update', error as Error)
       this.#deps.log.error('health source threw in update', { plugin: source.use.use, service, error })
     }
   }

@@ -13,6 +13,8 @@ export interface LbServerOptions {
   readonly registry?: PluginRegistry
   readonly clock?: RawClock
   readonly random?: () => number
+  /** Versions of plugin code that a data thread loads before it is replaced; default 200. */
+  readonly longestHistory?: number
   /** Module that exports `DataPlane`; for tests. */
   readonly dataPlaneUrl?: URL
 }

@@ -1,13 +1,16 @@
 /**
  * A running LB server: the main thread without traffic, and its data threads. Everything that the parts need of each other
  * is put together here.
+ *
+ * Over 300 lines: it is the list of the parts and of what they ask each other.
  */
 import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/snapshot.ts'
-import type { Log } from '../contracts/plugin.ts'
+import type { Log, PluginKind } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
 import { loadRegistry } from '../host/loader.ts'
 import type { PluginRegistry } from '../host/registry.ts'
+import { withoutVersions } from '../host/resolver.ts'
 import type { AdminListener } from '../observe/admin.ts'
 import type { NodeState } from '../observe/family.ts'
 import { PluginMetrics } from '../observe/plugin-metrics.ts'
@@ -15,12 +18,15 @@ import type { ServiceState } from '../observe/service-state.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
 import { AccessLogSwitch } from './access-log-switch.ts'
 import { Applier, type ApplyResult } from './apply.ts'
+import { blame } from './blame.ts'
 import { drain } from './drain.ts'
 import { ThreadDrain } from './drain-threads.ts'
+import { longestHistory } from './handover.ts'
 import { HealthRunner } from './health.ts'
 import type { BoundListener, LbServerOptions } from './lb-options.ts'
 import { type FromThread, toError } from './messages.ts'
 import { Overrides } from './overrides.ts'
+import { PluginHealth } from './plugin-health.ts'
 import { canReusePort } from './probe-bind.ts'
 import { Seeing } from './seeing.ts'
 import { SharedState } from './shared-state.ts'
@@ -69,6 +75,7 @@ export class LbServer {
   readonly #accessLog: AccessLogSwitch
   readonly #overrides: Overrides
   readonly #seeing: Seeing
+  readonly #pluginHealth: PluginHealth
   readonly #hurry = new AbortController()
   #admin: AdminListener | undefined
   #threadDrain: ThreadDrain | undefined
@@ -84,11 +91,15 @@ export class LbServer {
     this.#clock = clock
     this.#log = log
     this.#lastReload = { ok: false, at: clock.wall() }
-    this.#state = new SharedState(threads)
+    // A row for the successor of a thread that has loaded much code; where no code can change, none is read for nothing.
+    const changing = options.config.bootstrap.plugins.some(({ kind }) => kind === 'path')
+    const rows = threads + Number(changing && threads > 0)
+    this.#state = new SharedState(rows)
+    this.#pluginHealth = new PluginHealth(clock, (kind, plugin) => this.#instead(kind, plugin))
     this.#stalls = new StallWatch(clock)
     this.#accessLog = new AccessLogSwitch(clock, log)
     const { table, metrics } = this.#state
-    const pluginMetrics = PluginMetrics.attach(metrics, threads)
+    const pluginMetrics = PluginMetrics.attach(metrics, rows)
     this.#health = new HealthRunner({
       clock,
       random: options.random ?? Math.random,
@@ -97,13 +108,16 @@ export class LbServer {
       stalls: this.#stalls,
       metrics: (id, plugin) => pluginMetrics.of(id, plugin),
       enabled: options.config.bootstrap.probing === 'self',
+      fault: (plugin, hook, { message }) =>
+        this.#pluginHealth.faulted({ kind: 'health-source', plugin, hook, message, count: 1 }),
     })
     this.#overrides = new Overrides({
       ...{ clock, log, table, directory: options.config.bootstrap.node.data },
       services: () => this.#applier.served?.services.values() ?? [],
     })
-    this.#supervisor = new Supervisor(this.#supervision(threads), threads)
+    this.#supervisor = new Supervisor(this.#supervision(threads, rows), threads)
     this.#applier = new Applier({
+      clock,
       log,
       registry,
       supervisor: this.#supervisor,
@@ -111,6 +125,8 @@ export class LbServer {
       overrides: this.#overrides,
       state: this.#state,
       accessLog: this.#accessLog,
+      pluginHealth: this.#pluginHealth,
+      longestHistory: options.longestHistory ?? longestHistory,
       committed: (snapshot) => log.info('config applied', { revision: snapshot.revision }),
     })
     this.#seeing = new Seeing({
@@ -119,6 +135,7 @@ export class LbServer {
       overrides: this.#overrides,
       served: () => this.#applier.served,
       threads: () => this.#supervisor.states(),
+      plugins: () => this.#pluginHealth.states(),
       draining: () => this.#draining,
       lastReload: () => this.#lastReload,
       mainStalls: () => this.#stalls.stalls,
@@ -193,6 +210,11 @@ export class LbServer {
     this.#lastReload = { ok: false, at: this.#clock.wall() }
   }
 
+  /** The plugins that are served are these, in these versions of their code. */
+  runs(registry: PluginRegistry): boolean {
+    return this.#applier.runs(registry)
+  }
+
   /** After a log rotation. */
   reopenLogs(): void {
     this.#accessLog.reopen()
@@ -220,6 +242,11 @@ export class LbServer {
     return this.#supervisor.kill(thread)
   }
 
+  /** Settles when no thread is leaving that another has replaced; for tests. */
+  left(): Promise<void> {
+    return this.#applier.handover.left()
+  }
+
   async #drain(): Promise<boolean> {
     const { delayMs, timeoutMs } = this.#applier.served?.drain ?? this.#options.config.snapshot.drain
     this.#draining = true
@@ -236,7 +263,7 @@ export class LbServer {
         // From here on a thread that dies is not missed, and nothing opens a listener again.
         this.#supervisor.stopReplacing()
         await this.#applier.stop()
-        this.#threadDrain = new ThreadDrain(this.#supervisor.online())
+        this.#threadDrain = new ThreadDrain(this.#supervisor.holding())
         return this.#threadDrain.closeListeners()
       },
       quiet: async () => this.#threadDrain?.quiet(),
@@ -256,7 +283,28 @@ export class LbServer {
     await this.#admin?.close()
   }
 
-  #supervision(threads: number): SupervisorDeps {
+  #instead(kind: PluginKind, name: string): string | undefined {
+    return this.#applier.plugins.find(
+      ({ definition }) => definition.kind === kind && definition.name === name,
+    )?.instead
+  }
+
+  /** An error outside of any hook ends a thread: whose was it? */
+  #uncaught(link: ThreadLink, error: unknown): void {
+    const { stack = '', message } = error instanceof Error ? error : new Error(String(error))
+    const loaded = blame(stack, this.#applier.plugins)
+    const fields = { code: 'MR_THREAD', thread: link.thread, stack: withoutVersions(stack) }
+    if (!loaded) {
+      this.#log.error('data thread: uncaught error', fields)
+      return
+    }
+    const { kind, name } = loaded.definition
+    const at = { ...fields, code: 'MR_PLUGIN_FAULT', kind, plugin: name, version: loaded.hash }
+    this.#log.error(`data thread: ${kind} ${name} threw outside of any hook: ${message}`, at)
+    if (this.#pluginHealth.crashed(loaded, message)) void this.#applier.recover()
+  }
+
+  #supervision(threads: number, rows: number): SupervisorDeps {
     const { table, metrics, arena } = this.#state
     const { builtinsUrl, dataPlaneUrl, config } = this.#options
     const ticketKeys = randomBytes(48)
@@ -264,9 +312,11 @@ export class LbServer {
       clock: this.#clock,
       log: this.#log,
       entry: entryUrl,
-      data: (thread) => ({
+      rows,
+      data: (thread, row) => ({
         thread,
         threads,
+        row,
         zone: config.bootstrap.node.zone,
         table: table.buffers,
         metrics,
@@ -275,11 +325,12 @@ export class LbServer {
         builtinsUrl: builtinsUrl.href,
         dataPlaneUrl: (dataPlaneUrl ?? planeUrl).href,
       }),
-      cleared: (thread) => {
-        this.#state.clearThread(thread)
+      cleared: (row) => {
+        this.#state.clearThread(row)
         // What only the dead thread still held is free now.
         this.#applier.release()
       },
+      uncaught: (link, error) => this.#uncaught(link, error),
       joined: (link) => {
         void this.#applier.join(link)
         // A successor that comes while the process drains says so too.
@@ -295,6 +346,10 @@ export class LbServer {
       link.send({ type: 'access-taken', records: message.records.length })
     } else if (message.type === 'log') this.#log[message.level](message.message, message.fields)
     else if (message.type === 'released') this.#applier.release()
-    else this.#threadDrain?.receive(link, message)
+    else if (message.type === 'faults') for (const fault of message.faults) this.#pluginHealth.faulted(fault)
+    else {
+      this.#threadDrain?.receive(link, message)
+      this.#applier.handover.receive(link, message)
+    }
   }
 }

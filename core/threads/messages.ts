@@ -1,16 +1,21 @@
 /** Everything that the main thread and a data thread say to each other. All of it is cloneable data. */
-import type { PluginSource, Snapshot } from '../config/snapshot.ts'
+import type { Snapshot } from '../config/snapshot.ts'
 import { type ErrorCode, errorTable, MillraceError } from '../host/errors.ts'
+import type { ShippedPlugin } from '../host/loader.ts'
 import type { AccessRecord } from '../observe/access-record.ts'
 import type { MetricsBuffers } from '../observe/thread-metrics.ts'
 import type { PlacedService } from '../proxy/thread-snapshot.ts'
 import type { ArenaBuffers } from './arena.ts'
+import type { FaultCount } from './fault-report.ts'
 import type { TableBuffers } from './table.ts'
 
 /** What a data thread is born with. */
 export interface ThreadData {
+  /** From 0; a thread that takes over from another has the same. */
   readonly thread: number
   readonly threads: number
+  /** Its own row in what the threads share. */
+  readonly row: number
   /** Zone of this node; empty: none. */
   readonly zone: string
   readonly table: TableBuffers
@@ -38,8 +43,8 @@ export interface SnapshotDelta {
 
 /** Plugin code that a snapshot needs. */
 export interface PluginCode {
-  readonly sources: readonly PluginSource[]
-  /** What the main thread has loaded from them (`codeVersion`). */
+  readonly plugins: readonly ShippedPlugin[]
+  /** Of what the main thread has loaded (`codeVersion`). */
   readonly version: string
 }
 
@@ -57,8 +62,8 @@ export type ToThread =
   | { readonly type: 'discard'; readonly txn: number }
   /** From now on responses carry `Connection: close`. */
   | { readonly type: 'drain' }
-  /** Close listeners and idle connections; answered by `quiet` when the last exchange has ended. */
-  | { readonly type: 'close-listeners' }
+  /** Close listeners, and connections that are idle `idleAfterMs` later; answered by `quiet` when the last exchange has ended. */
+  | { readonly type: 'close-listeners'; readonly idleAfterMs: number }
   /** So many access records were taken from the thread's messages. */
   | { readonly type: 'access-taken'; readonly records: number }
   /** Destroy everything and exit. */
@@ -75,6 +80,8 @@ export type FromThread =
   | { readonly type: 'released'; readonly revision: number }
   | { readonly type: 'listeners-closed' }
   | { readonly type: 'quiet' }
+  /** What plugins did wrong since the last such message. */
+  | { readonly type: 'faults'; readonly faults: readonly FaultCount[] }
   | { readonly type: 'access'; readonly records: readonly AccessRecord[] }
   | {
       readonly type: 'log'

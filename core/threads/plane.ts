@@ -4,10 +4,14 @@ import type { PluginRegistry } from '../host/registry.ts'
 import type { AccessRecord } from '../observe/access-record.ts'
 import type { ThreadMetrics } from '../observe/thread-metrics.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
+import type { PluginFault } from './fault-report.ts'
 import type { SharedTable } from './table.ts'
 
 export interface PlaneDeps {
+  /** Row of the shared tables that is this thread's alone. */
   readonly thread: number
+  /** What plugins are told the thread is, from 0 to `threads`; absent: the row. */
+  readonly seat?: number
   readonly threads: number
   /** Zone of this node; absent or empty: none. */
   readonly zone?: string
@@ -20,6 +24,8 @@ export interface PlaneDeps {
   shared(key: string, bytes: number, ownerSlot: number): Uint8Array<SharedArrayBuffer>
   pluginMetrics(id: string, plugin: string): Metrics
   readonly log: Log
+  /** A plugin threw, or did what it must not: counted and logged. */
+  pluginFault(fault: PluginFault): void
   accessLog(record: AccessRecord): void
   /** 48 bytes, the same in all threads. */
   readonly ticketKeys: Buffer

@@ -1,13 +1,16 @@
 /**
- * Hot reload: on SIGHUP, and when the config or a PEM file changes. A file that is wrong changes nothing, and the log says
+ * Hot reload: on SIGHUP, and when the config, a PEM file, or a plugin's file or what it imports by a relative path changes. A file that is wrong changes nothing, and the log says
  * why; the next change is tried again.
  */
+import { realpath } from 'node:fs/promises'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { bootstrapChanges } from '../config/bootstrap-diff.ts'
 import { ConfigError } from '../config/problems.ts'
 import type { Config } from '../config/snapshot.ts'
 import type { Log } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
+import { readCode } from '../host/code-hash.ts'
 import { MillraceError } from '../host/errors.ts'
 import type { PluginRegistry } from '../host/registry.ts'
 import type { ApplyResult } from './apply.ts'
@@ -21,7 +24,8 @@ export interface LoadedFile {
 }
 
 export interface ReloadOptions {
-  readonly server: Pick<LbServer, 'apply' | 'configUnreadable' | 'reopenLogs'>
+  readonly server: Pick<LbServer, 'apply' | 'configUnreadable' | 'reopenLogs'> &
+    Partial<Pick<LbServer, 'runs'>>
   /** What is served now. */
   readonly config: LoadedFile['config']
   /** Reads the file again. @throws ConfigError */
@@ -83,7 +87,11 @@ export class Reload {
   /** The file may have changed while the process started, before anybody watched it. */
   async #missed(): Promise<void> {
     const now = await this.#options.load().catch(() => undefined)
-    const same = now && isDeepStrictEqual(now.config.snapshot, this.#options.config.snapshot)
+    if (now && !this.#stopped) this.#see(now.config, now.registry)
+    const same =
+      now &&
+      isDeepStrictEqual(now.config.snapshot, this.#options.config.snapshot) &&
+      this.#options.server.runs?.(now.registry) !== false
     if (!same && !this.#stopped) await this.now('changed while starting')
   }
 
@@ -104,14 +112,15 @@ export class Reload {
     try {
       const { config, registry } = await this.#options.load()
       if (this.#stopped) return undefined
-      this.#see(config)
+      this.#see(config, registry)
       this.#tellRestarts(config)
       const result = await server.apply(config, registry)
       tell(log, result)
       return result
     } catch (error) {
       // What was watched stays watched, and what is missing too: the next save is tried again.
-      if (error instanceof ConfigError) this.#watch.files([...new Set([...this.#files, ...error.files])])
+      const missing = error instanceof ConfigError ? error.files : await this.#importedNow()
+      if (!this.#stopped) this.#watch.files([...new Set([...this.#files, ...missing])])
       server.configUnreadable()
       const code = error instanceof MillraceError ? error.code : 'MR_CONFIG_INVALID'
       const text = error instanceof Error ? error.message : String(error)
@@ -120,8 +129,19 @@ export class Reload {
     }
   }
 
-  #see(config: LoadedFile['config']): void {
-    this.#files = filesOf(config)
+  /** What the plugins import as they are: code that does not load may be mended in a file that it did not import before. */
+  async #importedNow(): Promise<string[]> {
+    const read = this.#files.map(async (file) => [
+      ...(await readCode(pathToFileURL(await realpath(file)).href)).files.keys(),
+    ])
+    const found = await Promise.allSettled(read)
+    return found.flatMap((one) =>
+      one.status === 'fulfilled' ? one.value.map((url) => fileURLToPath(url)) : [],
+    )
+  }
+
+  #see(config: LoadedFile['config'], registry?: PluginRegistry): void {
+    this.#files = filesOf(config, registry)
     this.#watch.files(this.#files)
   }
 
@@ -134,10 +154,12 @@ export class Reload {
   }
 }
 
-/** The config's files, and plugin files that it names by path. */
-function filesOf(config: LoadedFile['config']): string[] {
+/** The config's files, plugin files that it names by path, and what those import. */
+function filesOf(config: LoadedFile['config'], registry: PluginRegistry | undefined): string[] {
   const plugins = config.bootstrap.plugins.filter(({ kind }) => kind === 'path')
-  return [...new Set([...config.files, ...plugins.map(({ location }) => location)])]
+  const imported = (registry?.list() ?? []).flatMap(({ code }) => [...(code?.files.keys() ?? [])])
+  const files = imported.map((url) => fileURLToPath(url))
+  return [...new Set([...config.files, ...plugins.map(({ location }) => location), ...files])]
 }
 
 function tell(log: Log, result: ApplyResult): void {

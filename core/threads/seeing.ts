@@ -10,6 +10,7 @@ import { serviceStates } from '../observe/service-state.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
 import type { HealthRunner } from './health.ts'
 import type { Overrides } from './overrides.ts'
+import type { PluginState } from './plugin-health.ts'
 import type { SharedState } from './shared-state.ts'
 import { type ReadinessEntry, readiness } from './status.ts'
 import type { ThreadState } from './supervise.ts'
@@ -20,6 +21,7 @@ export interface SeeingSources {
   readonly overrides: Overrides
   served(): ThreadSnapshot | undefined
   threads(): readonly ThreadState[]
+  plugins(): readonly PluginState[]
   draining(): boolean
   lastReload(): NodeState['lastReload']
   mainStalls(): NodeState['mainStalls']
@@ -74,6 +76,7 @@ export class Seeing {
       revision: this.#revision,
       draining: this.#sources.draining(),
       threads: this.#sources.threads(),
+      plugins: this.#sources.plugins(),
     })
   }
 
@@ -86,6 +89,7 @@ export class Seeing {
       draining: draining(),
       threads: threads().map(({ status, restarts }) => ({ ready: status === 'serving', restarts })),
       mainStalls: mainStalls(),
+      plugins: this.#sources.plugins(),
     }
   }
 

@@ -36,8 +36,9 @@ export class SharedState {
   readonly memory: SlotPool
   readonly metricUses: SlotPool
 
-  constructor(threads: number) {
-    const shape = { threads, ...capacity }
+  /** @param rows one a thread, and one for each thread that may be there beside them */
+  constructor(rows: number) {
+    const shape = { threads: rows, ...capacity }
     this.table = SharedTable.create(shape)
     this.arena = SharedArena.create()
     this.metrics = ThreadMetrics.create(shape)
@@ -81,10 +82,11 @@ export class SharedState {
   }
 
   /** What a thread that has died held. */
-  clearThread(thread: number): void {
-    this.table.clearThread(thread)
-    this.arena.breakLock(thread)
-    this.reader.clearThread(thread)
+  clearThread(row: number): void {
+    this.table.clearThread(row)
+    this.arena.breakLock(row)
+    this.reader.clearThread(row)
+    this.pluginMetrics.clearGauges(row)
   }
 
   #clearBackends(freed: readonly FreedSlot[]): void {

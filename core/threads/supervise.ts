@@ -30,15 +30,20 @@ export interface SupervisorDeps {
   readonly clock: Clock
   readonly log: Log
   readonly entry: URL
-  data(thread: number): ThreadData
-  /** After a thread has died, before its successor is started: clears what it left behind. */
-  cleared(thread: number): void
+  data(thread: number, row: number): ThreadData
+  /** Rows of the shared tables; one more than threads where a thread may be replaced while it serves. */
+  readonly rows: number
+  /** After a thread has ended, before its row is used again: clears what it left behind. */
+  cleared(row: number): void
+  /** An error that nobody caught is about to end the thread. */
+  uncaught(link: ThreadLink, error: unknown): void
   /** A thread has loaded its plugins and needs the committed snapshot. Not called during `start`. */
   joined(link: ThreadLink): void
   message(link: ThreadLink, message: FromThread): void
 }
 
 type Seat = {
+  row: number
   link: ThreadLink | undefined
   status: ThreadStatus
   restarts: number
@@ -52,13 +57,21 @@ type Seat = {
 export class Supervisor {
   readonly #deps: SupervisorDeps
   readonly #seats: Seat[]
+  /** Rows that no thread has. */
+  readonly #spare: number[]
+  /** Threads that are being replaced, or that are to replace one: they hold snapshots, and are nobody's seat. */
+  readonly #beside = new Set<ThreadLink>()
   readonly #waits = new Set<() => void>()
+  /** Threads beside that are awaited. */
+  readonly #online = new Map<ThreadLink, () => void>()
   #stopping = false
   #started = false
 
   constructor(deps: SupervisorDeps, threads: number) {
     this.#deps = deps
-    this.#seats = Array.from({ length: threads }, () => ({
+    this.#spare = Array.from({ length: deps.rows - threads }, (_, i) => threads + i)
+    this.#seats = Array.from({ length: threads }, (_, row) => ({
+      row,
       link: undefined,
       status: 'starting',
       restarts: 0,
@@ -95,6 +108,37 @@ export class Supervisor {
   /** Threads that have loaded their plugins. */
   online(): ThreadLink[] {
     return this.#seats.flatMap(({ link }) => (link?.alive && link.online ? [link] : []))
+  }
+
+  /** Every thread that may hold a snapshot. */
+  holding(): ThreadLink[] {
+    return [...this.online(), ...this.#beside]
+  }
+
+  /** Starts a thread that may take the seat of one that serves; undefined when it does not come, or there is no row for it. */
+  async startBeside(thread: number, timeoutMs: number): Promise<ThreadLink | undefined> {
+    const row = this.#spare.pop()
+    if (row === undefined || this.#stopping) return undefined
+    const link = this.#link(thread, row)
+    this.#beside.add(link)
+    const coming = Promise.withResolvers<void>()
+    this.#online.set(link, coming.resolve)
+    const timer = this.#deps.clock.after(timeoutMs, () => void link.kill())
+    await Promise.race([coming.promise, link.exited])
+    timer.cancel()
+    this.#online.delete(link)
+    return link.alive ? link : undefined
+  }
+
+  /** Swaps the two; the old thread is then beside. False: it is not (or no longer) the one in the seat. */
+  takeSeat(next: ThreadLink, old: ThreadLink): boolean {
+    const seat = this.#seats[next.thread]
+    if (seat.link !== old || !old.alive || !next.alive || this.#stopping) return false
+    this.#beside.delete(next)
+    this.#beside.add(old)
+    seat.row = next.row
+    seat.link = next
+    return true
   }
 
   /** Settles with true as soon as every thread is online, with false when time is over before. */
@@ -156,11 +200,12 @@ export class Supervisor {
   /** Ends all threads at once. */
   async stop(): Promise<void> {
     this.stopReplacing()
-    await Promise.all(this.#seats.map((seat) => this.#end(seat)))
+    const seated = this.#seats.map(({ link }) => link)
+    await Promise.all([...seated, ...this.#beside].map((link) => this.end(link)))
   }
 
-  async #end(seat: Seat): Promise<void> {
-    const { link } = seat
+  /** Asks a thread to end; ends it when it does not. */
+  async end(link: ThreadLink | undefined): Promise<void> {
     if (!link?.alive) return
     link.send({ type: 'stop' })
     const timer = this.#deps.clock.after(1000, () => void link.kill())
@@ -168,18 +213,22 @@ export class Supervisor {
     timer.cancel()
   }
 
-  #spawn(thread: number): ThreadLink {
+  #link(thread: number, row: number): ThreadLink {
     const events: LinkEvents = {
       message: (link, message) => {
-        if (message.type === 'online') this.#online(link)
+        if (message.type === 'online') this.#cameOnline(link)
         else this.#deps.message(link, message)
       },
       error: (link, error) => this.#failed(link, error),
       exit: (link, code) => this.#exited(link, code),
     }
+    return new ThreadLink(this.#deps.entry, this.#deps.data(thread, row), this.#deps.clock, events)
+  }
+
+  #spawn(thread: number): ThreadLink {
     const seat = this.#seats[thread]
     seat.status = 'starting'
-    seat.link = new ThreadLink(this.#deps.entry, this.#deps.data(thread), this.#deps.clock, events)
+    seat.link = this.#link(thread, seat.row)
     return seat.link
   }
 
@@ -192,7 +241,12 @@ export class Supervisor {
     this.#spawn(thread)
   }
 
-  #online(link: ThreadLink): void {
+  #cameOnline(link: ThreadLink): void {
+    const beside = this.#online.get(link)
+    if (beside) {
+      beside()
+      return
+    }
     const seat = this.#seats[link.thread]
     for (const resolve of seat.online.splice(0)) resolve()
     // Who comes while the process leaves is too late: it would listen again.
@@ -200,16 +254,17 @@ export class Supervisor {
   }
 
   #failed(link: ThreadLink, error: unknown): void {
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
     this.#seats[link.thread].lastError = error instanceof Error ? error.message : String(error)
-    this.#deps.log.error('data thread: uncaught error', { code: 'MR_THREAD', thread: link.thread, stack })
+    this.#deps.uncaught(link, error)
   }
 
   #exited(link: ThreadLink, code: number): void {
     const { thread } = link
     const seat = this.#seats[thread]
+    if (this.#beside.delete(link)) this.#spare.push(link.row)
+    this.#deps.cleared(link.row)
+    if (seat.link !== link) return
     seat.stable?.cancel()
-    this.#deps.cleared(thread)
     if (this.#stopping || !this.#started) {
       seat.status = 'stopped'
       return

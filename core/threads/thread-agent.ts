@@ -1,8 +1,8 @@
 /** What a data thread does when the main thread speaks: lays deltas together and drives the data plane, one step after the
  * other. */
-import type { PluginSource } from '../config/snapshot.ts'
 import type { Clock, Timer } from '../contracts/plugin.ts'
 import { MillraceError } from '../host/errors.ts'
+import type { ShippedPlugin } from '../host/loader.ts'
 import type { PluginRegistry } from '../host/registry.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
 import { errorData, type FromThread, type PluginCode, type ToThread } from './messages.ts'
@@ -27,7 +27,7 @@ export interface AgentDeps {
   readonly clock: Clock
   /** The plane's; its content is replaced when a snapshot brings other code. */
   readonly registry: CurrentRegistry
-  loadPlugins(sources: readonly PluginSource[]): Promise<PluginRegistry>
+  loadPlugins(plugins: readonly ShippedPlugin[]): Promise<PluginRegistry>
   post(message: FromThread): void
 }
 
@@ -55,7 +55,7 @@ export class ThreadAgent {
     else if (message.type === 'commit') this.#step(() => this.#commit(message.txn))
     else if (message.type === 'discard') this.#step(() => this.#discard(message.txn))
     else if (message.type === 'drain') this.#plane.startDrain()
-    else this.#step(() => this.#closeListeners())
+    else this.#step(() => this.#closeListeners(message.idleAfterMs))
   }
 
   #step(run: () => void | Promise<void>): void {
@@ -79,10 +79,10 @@ export class ThreadAgent {
   }
 
   async #load(code: PluginCode): Promise<PluginRegistry> {
-    const loaded = await this.#deps.loadPlugins(code.sources)
-    // A successor takes what is on the disk: to refuse would leave its port closed.
+    const loaded = await this.#deps.loadPlugins(code.plugins)
+    // Only packages come from the disk. A successor takes what is there: to refuse would leave its port closed.
     if (this.#committed && codeVersion(loaded) !== code.version) {
-      const message = 'plugin files changed while they were being loaded; reload once more'
+      const message = 'a plugin package changed on the disk; new code of packages needs a restart'
       throw new MillraceError('MR_PLUGIN_LOAD', message)
     }
     return loaded
@@ -120,10 +120,13 @@ export class ThreadAgent {
     if (oldest < committed) this.#releaseTimer = this.#clock.after(lookMs, () => this.#lookForReleases())
   }
 
-  async #closeListeners(): Promise<void> {
+  async #closeListeners(idleAfterMs: number): Promise<void> {
+    // Right after the loop has accepted what waited: what is in the queue of a listener that closes is reset.
+    await new Promise<void>((resolve) => setImmediate(resolve))
     await this.#plane.closeListeners()
     this.#post({ type: 'listeners-closed' })
-    this.#lookForQuiet()
+    if (idleAfterMs > 0) this.#clock.after(idleAfterMs, () => this.#lookForQuiet())
+    else this.#lookForQuiet()
   }
 
   #lookForQuiet(): void {

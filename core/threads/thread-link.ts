@@ -40,12 +40,16 @@ export interface LinkEvents {
 
 export class ThreadLink implements Participant {
   readonly thread: number
+  /** In the shared tables. */
+  readonly row: number
   readonly exited: Promise<number>
   online = false
   alive = true
   #released = 0
   /** Version of the plugin code it has committed. */
   #code: string | undefined
+  /** Every version of a plugin's code that it was handed: no thread can forget a module. */
+  readonly #modules = new Set<string>()
   /** What the thread has committed, as it sees it. */
   #base: ThreadSnapshot | undefined
   #listeners: { of: readonly ListenerConfig[]; seen: readonly ListenerConfig[] } = { of: [], seen: [] }
@@ -55,6 +59,7 @@ export class ThreadLink implements Participant {
 
   constructor(entry: URL, data: ThreadData, clock: Clock, events: LinkEvents) {
     this.thread = data.thread
+    this.row = data.row
     this.#clock = clock
     this.#worker = new Worker(entry, { workerData: data, name: `millrace-data-${data.thread}` })
     this.#worker.on('message', (message: FromThread) => this.#receive(message, events))
@@ -79,12 +84,19 @@ export class ThreadLink implements Participant {
     return this.#base ? this.#released : Number.POSITIVE_INFINITY
   }
 
+  /** Versions of plugin code that its memory holds. */
+  get modules(): number {
+    return this.#modules.size
+  }
+
   send(message: ToThread): void {
     if (this.alive) this.#worker.postMessage(message)
   }
 
   async prepare(txn: number, target: Target, timeoutMs: number): Promise<PrepareReply> {
     const code = this.#code === target.code.version ? undefined : target.code
+    for (const { code: files } of code?.plugins ?? [])
+      if (files) this.#modules.add(`${files.entry} ${files.hash}`)
     this.send({ type: 'prepare', txn, delta: makeDelta(this.#base, this.#view(target.snapshot)), code })
     const reply = await this.#answer(txn, ['prepared', 'refused'], timeoutMs)
     if (!this.alive) return { type: 'died' }

@@ -24,6 +24,7 @@ function planeWith(clock: FakeClock): DataPlane {
     shared: (_key, bytes) => new Uint8Array(new SharedArrayBuffer(bytes)),
     pluginMetrics: () => ({ counter: () => ({ add() {} }), gauge: () => ({ set() {} }) }),
     log: { debug() {}, info() {}, warn() {}, error() {} },
+    pluginFault() {},
     accessLog() {},
     ticketKeys: Buffer.alloc(48),
   })

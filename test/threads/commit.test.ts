@@ -3,7 +3,7 @@ import type { ThreadSnapshot } from '../../core/proxy/thread-snapshot.ts'
 import { CommitQueue, transact } from '../../core/threads/commit.ts'
 import type { Participant, PrepareReply, Target } from '../../core/threads/thread-link.ts'
 
-const target: Target = { snapshot: {} as ThreadSnapshot, code: { sources: [], version: '' } }
+const target: Target = { snapshot: {} as ThreadSnapshot, code: { plugins: [], version: '' } }
 
 class FakeThread implements Participant {
   readonly thread: number

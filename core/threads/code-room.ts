@@ -1,0 +1,202 @@
+/**
+ * Where plugin code is tried before data threads get it: a thread that carries no traffic. The code of thread kinds never
+ * runs on the main thread. So nothing in a plugin's module can end the process, and the main thread does not keep every
+ * version that was ever loaded: the room is cleared when it has seen many.
+ *
+ * What the main thread holds is a stand-for: name and kind, and a schema that asks the room. A config is checked without a
+ * turn of the event loop, so the main thread waits for those answers, which take microseconds.
+ */
+import { realpath } from 'node:fs/promises'
+import { pathToFileURL } from 'node:url'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import type { PluginSource } from '../config/snapshot.ts'
+import { type AnyPlugin, threadKinds } from '../contracts/plugin.ts'
+import { type CodeFiles, readCode } from '../host/code-hash.ts'
+import { MillraceError } from '../host/errors.ts'
+import { explainLoadError } from '../host/load-errors.ts'
+import { loadPlugin } from '../host/loader.ts'
+import type { LoadedPlugin } from '../host/registry.ts'
+import type { Answer, Described, Question, Task } from './code-room-thread.ts'
+import { toError } from './messages.ts'
+
+/** Versions of code, then the room is cleared. */
+const longestHistory = 200
+/** A module that takes longer to load, or a schema to check, is at fault. */
+const longestMs = 10_000
+
+const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
+const entryUrl = new URL(`./code-room-thread${extension}`, import.meta.url)
+
+export class CodeRoom {
+  readonly #longestHistory: number
+  #room: Room | undefined
+  /** By entry: the last version, so that code that stays is not asked about again. */
+  readonly #known = new Map<string, LoadedPlugin>()
+
+  /** The thread is started when it is first needed, and keeps no process alive. */
+  constructor(history: number = longestHistory) {
+    this.#longestHistory = history
+  }
+
+  /**
+   * As `loadPlugin`. Packages, and kinds that run on the main thread, are loaded there.
+   * @throws MR_PLUGIN_LOAD, MR_PLUGIN_SHAPE, MR_PLUGIN_VERSION
+   */
+  async load(source: PluginSource): Promise<LoadedPlugin> {
+    if (source.kind === 'package') return loadPlugin(source)
+    const code = await readFiles(source)
+    const known = this.#known.get(code.entry)
+    if (
+      known?.hash === code.hash &&
+      known.source !== 'built-in' &&
+      known.source.specifier === source.specifier
+    )
+      return known
+    const described = await this.#ready(code).describe({ source, code })
+    if (!threadKinds.includes(described.kind)) return loadPlugin(source)
+    const loaded = {
+      definition: this.#stand(source, code, described),
+      source,
+      hash: code.hash,
+      entry: code.entry,
+      code,
+    }
+    this.#known.set(code.entry, loaded)
+    return loaded
+  }
+
+  async close(): Promise<void> {
+    await this.#room?.end()
+    this.#room = undefined
+  }
+
+  #stand(source: PluginSource, code: CodeFiles, described: Described): AnyPlugin {
+    const ask = (question: Question): Answer => this.#ready(code).ask({ source, code }, question)
+    const validate = (value: unknown) => {
+      const answer = ask({ type: 'validate', value })
+      if (answer.type === 'threw') throw new Error(answer.message)
+      if (answer.type === 'late') return Promise.resolve({ value })
+      // The room reads them again where it needs them: what a schema makes of options may be more than data.
+      return answer.type === 'issues' ? { issues: answer.issues } : { value }
+    }
+    const { jsonSchema, hasTable, ...named } = described
+    const standard = { version: 1, vendor: 'millrace', validate }
+    const input = () => jsonSchema ?? {}
+    const buildTable = (members: readonly unknown[], options: unknown): Uint8Array => {
+      const answer = ask({ type: 'table', members, options })
+      if (answer.type === 'table') return answer.bytes
+      throw new Error(answer.type === 'threw' ? answer.message : 'the options do not hold')
+    }
+    return {
+      api: 1,
+      ...named,
+      options: { '~standard': jsonSchema ? { ...standard, jsonSchema: { input, output: input } } : standard },
+      create() {
+        throw new MillraceError('MR_PLUGIN_CREATE', `${described.name} runs on data threads only`)
+      },
+      ...(hasTable ? { buildTable } : {}),
+    } as unknown as AnyPlugin
+  }
+
+  /** The room that has the version, or has place for it. */
+  #ready(code: CodeFiles): Room {
+    const version = `${code.entry} ${code.hash}`
+    const full =
+      this.#room && this.#room.versions.size >= this.#longestHistory && !this.#room.versions.has(version)
+    if (full) {
+      void this.#room?.end()
+      this.#room = undefined
+    }
+    if (!this.#room?.alive) this.#room = new Room()
+    this.#room.versions.add(version)
+    return this.#room
+  }
+}
+
+/** One thread, until it is full or a plugin has ended it. */
+class Room {
+  readonly versions = new Set<string>()
+  alive = true
+  /** Of the room, once it has ended. */
+  #why = 'it gave no reason'
+  readonly #worker: Worker
+  readonly #now: MessagePort
+  readonly #signal = new Int32Array(new SharedArrayBuffer(4))
+  readonly #waiting = new Map<number, PromiseWithResolvers<Described>>()
+  #last = 0
+
+  constructor() {
+    const { port1, port2 } = new MessageChannel()
+    this.#now = port1
+    const workerData = { now: port2, signal: this.#signal }
+    this.#worker = new Worker(entryUrl, { workerData, transferList: [port2], name: 'millrace-code' })
+    this.#worker.on('message', ({ id, answer }: { id: number; answer: Answer }) => {
+      const waiting = this.#waiting.get(id)
+      this.#waiting.delete(id)
+      if (answer.type === 'described') waiting?.resolve(answer.described)
+      else if (answer.type === 'refused') waiting?.reject(toError(answer.problem))
+    })
+    this.#worker.on('error', (error) => {
+      this.#why = error instanceof Error ? error.message : String(error)
+    })
+    this.#worker.on('exit', () => {
+      this.alive = false
+      for (const { reject } of this.#waiting.values()) reject(this.#ended())
+      this.#waiting.clear()
+      this.#now.close()
+    })
+    this.#worker.unref()
+    this.#now.unref()
+  }
+
+  async describe(task: Task): Promise<Described> {
+    const id = ++this.#last
+    const waiting = Promise.withResolvers<Described>()
+    this.#waiting.set(id, waiting)
+    // While somebody waits the thread counts; a process that has nothing else to do would end before the answer.
+    this.#worker.ref()
+    this.#worker.postMessage({ id, task })
+    const late = setTimeout(() => void this.end(), longestMs)
+    try {
+      return await waiting.promise
+    } catch (error) {
+      throw error instanceof MillraceError && error.plugin === undefined && error.code === 'MR_THREAD'
+        ? new MillraceError('MR_PLUGIN_LOAD', `Plugin ${task.source.specifier}: ${error.message}`, {
+            plugin: task.source.specifier,
+          })
+        : error
+    } finally {
+      clearTimeout(late)
+      if (this.#waiting.size === 0) this.#worker.unref()
+    }
+  }
+
+  /** Waits for the answer, on the spot. */
+  ask(task: Task, question: Question): Answer {
+    Atomics.store(this.#signal, 0, 0)
+    this.#now.postMessage({ task, question })
+    if (Atomics.wait(this.#signal, 0, 0, longestMs) === 'timed-out') {
+      void this.end()
+      return { type: 'threw', message: `no answer within ${longestMs / 1000} s` }
+    }
+    const answer = receiveMessageOnPort(this.#now)?.message as Answer | undefined
+    return answer ?? { type: 'threw', message: 'no answer' }
+  }
+
+  async end(): Promise<void> {
+    this.alive = false
+    await this.#worker.terminate()
+  }
+
+  #ended(): MillraceError {
+    return new MillraceError('MR_THREAD', `its code ended the thread that tried it: ${this.#why}`)
+  }
+}
+
+async function readFiles(source: PluginSource): Promise<CodeFiles> {
+  try {
+    return await readCode(pathToFileURL(await realpath(source.location)).href)
+  } catch (error) {
+    throw await explainLoadError(error, source)
+  }
+}
