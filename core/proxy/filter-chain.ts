@@ -131,6 +131,7 @@ async function resumeAfter(
   if (exchange.serial !== serial || exchange.phase === phase.idle) return
   // A hook that missed its deadline still runs: it must never see another request in this object.
   exchange.leaked = wasLeaked || !over
+  if (!over) exchange.facade = exchange.facade?.handOn()
   exchange.holdsAnswer = false
   exchange.waitedMs += plane.now() - before
   if (failure && !faulted(exchange, step, hook, failure.error)) {

@@ -161,6 +161,17 @@ export class ExchangeFacade implements FilterExchange {
     this.#inRequest = false
   }
 
+  /** For the filters after one that missed its deadline. It keeps this one, through which it cannot answer for them. */
+  handOn(): ExchangeFacade {
+    const next = new ExchangeFacade(this.#exchange)
+    next.#states = this.#states
+    next.#moves = this.#moves
+    next.#abort = this.#abort
+    this.#states = [...this.#states]
+    this.#inRequest = false
+    return next
+  }
+
   /** The exchange has ended. */
   end(): void {
     const abort = this.#abort
@@ -256,11 +267,8 @@ export class ExchangeFacade implements FilterExchange {
   prefer(backend: Backend | string): void {
     this.#requestOnly('prefer')
     // Whose it is shows when it is picked: only the service's own view knows it.
-    if (backend instanceof BackendState) this.#exchange.preferred = backend
-    else
-      this.#exchange.preferred = this.#exchange.service?.byUrl(
-        typeof backend === 'string' ? backend : backend.url,
-      )
+    const url = typeof backend === 'string' ? backend : backend.url
+    this.#exchange.preferred = backend instanceof BackendState ? backend : this.#exchange.service?.byUrl(url)
   }
 
   #service(name: string): ServiceRuntime {

@@ -24,6 +24,7 @@ beforeAll(async () => {
       routes: [
         { match: { path: '/short' }, service: 'short' },
         { match: { path: '/line' }, service: 'line' },
+        { match: { path: '/open' }, service: 'open' },
         { service: 'app' },
       ],
       services: {
@@ -33,6 +34,14 @@ beforeAll(async () => {
           ...service,
           backends: [backend.url],
           filters: [{ use: 'late', id: 'short', deadline: '100ms' }],
+        },
+        open: {
+          ...service,
+          backends: [backend.url],
+          filters: [
+            { use: 'late', id: 'first', deadline: '100ms', failOpen: true },
+            { use: 'late', id: 'second', field: 'x-then' },
+          ],
         },
         line: {
           ...service,
@@ -84,6 +93,20 @@ describe('a hook that outlives its exchange sees nothing of the next one', () =>
     await wake()
     expect(secretsSeen()).toEqual(['none'])
   })
+})
+
+test('what a filter answers after its deadline is not the answer of the next one', async () => {
+  const client = await connect()
+  client.expect('GET')
+  client.write(request({ target: '/open', fields: ['X-Do: sleep-refuse', 'X-Then: sleep'] }))
+  await until(
+    'both sleep',
+    () => lb.log.filter(({ message }) => message === 'asleep in onRequest').length === 2,
+  )
+  const waker = await connect()
+  await waker.request(request({ target: '/open', fields: ['X-Do: wake', 'X-Then: wake'] }))
+  const answer = await client.response()
+  expect([answer.status, answer.body.toString()]).toEqual([200, 'ok'])
 })
 
 describe('while a response filter makes up its mind', () => {

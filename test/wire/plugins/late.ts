@@ -1,5 +1,5 @@
 /**
- * A filter that takes its time, or does the unexpected: `X-Do` says what onRequest does, `X-Answer` what onResponse does.
+ * A filter that takes its time, or does the unexpected: `X-Do` (or `field`) says what onRequest does, `X-Answer` what onResponse does.
  * Who sleeps goes on when any request says `X-Do: wake`.
  */
 import { type BodyTransform, definePlugin, type FilterExchange, z } from 'millrace'
@@ -17,8 +17,8 @@ export default definePlugin({
   api: 1,
   kind: 'filter',
   name: 'late',
-  options: z.strictObject({}),
-  create({ log }) {
+  options: z.strictObject({ field: z.string().default('x-do') }),
+  create({ log }, { field }) {
     let sleepers: (() => void)[] = []
     const sleep = async (hook: string, exchange: FilterExchange): Promise<void> => {
       log.info(`asleep in ${hook}`)
@@ -27,6 +27,10 @@ export default definePlugin({
     }
     const steps: Record<string, (exchange: FilterExchange) => void | Promise<void>> = {
       sleep: (exchange) => sleep('onRequest', exchange),
+      async 'sleep-refuse'(exchange) {
+        await sleep('onRequest', exchange)
+        exchange.respond({ status: 403, body: 'too late' })
+      },
       wake() {
         for (const sleeper of sleepers) sleeper()
         sleepers = []
@@ -38,7 +42,7 @@ export default definePlugin({
       refuse: (exchange) => exchange.respond({ status: 403, body: 'no' }),
     }
     return {
-      onRequest: (exchange) => steps[exchange.request.headers.get('x-do') ?? '']?.(exchange),
+      onRequest: (exchange) => steps[exchange.request.headers.get(field) ?? '']?.(exchange),
       onResponse(exchange) {
         const { response } = exchange
         const status = exchange.request.headers.get('x-status')
