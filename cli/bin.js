@@ -11,6 +11,23 @@ if (Number(process.versions.node.split('.')[0]) < oldest) {
   process.exit(2)
 }
 
+// V8 reads these only at its start, so whoever serves begins anew with them: the same process, its pid, terminal and environment.
+// It loses count of its code pages now and then where threads come and go, and aborts (nodejs/node#64500); and helpers of
+// its collector take time from data threads that have a core each.
+const flags = ['--no-memory-protection-keys', '--no-parallel-scavenge'].filter(
+  (flag) => !process.execArgv.includes(flag),
+)
+const serves = process.argv[2] === 'up' || process.argv[2] === 'lb'
+// A channel to a parent (`fork`) would be lost, and Windows cannot do it.
+if (serves && flags.length > 0 && process.execve && !process.send && process.platform !== 'win32') {
+  process.execve(process.execPath, [
+    process.execPath,
+    ...flags,
+    ...process.execArgv,
+    ...process.argv.slice(1),
+  ])
+}
+
 // The published package holds JavaScript; a checkout runs the TypeScript itself.
 const main = existsSync(new URL('./main.js', import.meta.url)) ? './main.js' : './main.ts'
 import(main)

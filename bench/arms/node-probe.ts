@@ -3,6 +3,7 @@
  * questions, `begin` and `end`, on the unix socket `PID-THREAD` of the folder in `MILLRACE_BENCH_PROBES`. Between them
  * no JavaScript of it runs: V8 notes each collection, libuv the time in which the loop had nothing to do.
  */
+import { rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
@@ -56,7 +57,10 @@ function serve(directory: string): void {
   })
   // The program under test must not fail for it: who asks is told that nobody answers.
   server.on('error', () => server.close())
-  server.listen(join(directory, `${process.pid}-${threadId}`))
+  const path = join(directory, `${process.pid}-${threadId}`)
+  // A program that begins anew in the same process (`process.execve`) leaves its socket behind.
+  rmSync(path, { force: true })
+  server.listen(path)
   server.unref()
 }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
 import path from 'node:path'
@@ -69,6 +69,13 @@ describe('demo', () => {
     expect(await ending(running, 'SIGINT')).toBe(0)
     expect(performance.now() - startedAt).toBeLessThan(5000)
     await until('the backends have ended', () => !pids.some(lives))
+  })
+
+  test('runs with what V8 reads only at its start, in the process that was started', async () => {
+    const { running } = await startDemo()
+    const words = readFileSync(`/proc/${running.child.pid}/cmdline`, 'utf8').split('\0')
+    expect(words.slice(1, 3)).toEqual(['--no-memory-protection-keys', '--no-parallel-scavenge'])
+    expect(await ending(running, 'SIGINT')).toBe(0)
   })
 
   test('no GET fails when a backend is killed under load', async () => {
