@@ -12,8 +12,10 @@ import type { OpenLoopDriver } from './open-loop-driver.ts'
 
 /** How long answers are waited for behind the last start. */
 export const patienceMs = 5000
-/** At the start of an open block, when it opens its connections; what a fresh arm needs beyond it is a load of its own. */
+/** At the start of an open block, when it opens its connections. */
 const rampSeconds = 0.5
+/** A fresh arm is warmed by a closed loop of so many: in the same time it is asked several times as much, and is optimised. */
+const warmingConnections = 64
 
 export interface BlockPlan {
   readonly scenario: PlannedScenario
@@ -97,8 +99,13 @@ async function openBlock(
     ...{ arrivals: 'poisson', seed: plan.seed, connections: plan.scenario.connections },
     ...{ patienceMs, spin: host.spin },
   }
-  if (plan.warmupSeconds > ramp)
-    await driver.run({ ...load, seconds: plan.warmupSeconds - ramp, warmupSeconds: 0 })
+  if (plan.warmupSeconds > ramp) {
+    await (host.closedLoop?.run ?? runWrk)(host.processes, {
+      ...{ url, connections: warmingConnections, cores: host.cores, upload: false },
+      // wrk knows whole seconds.
+      seconds: Math.ceil(plan.warmupSeconds - ramp),
+    })
+  }
   const readings = await beginCosts(running, ramp + plan.seconds)
   const open = await driver.run(load)
   const { values, costs } = await readings.end(open.sent)
