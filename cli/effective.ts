@@ -180,6 +180,20 @@ export function effectiveConfig(config: Config, redact: (text: string) => string
   return withoutSecrets(everything(config), redact) as Plain
 }
 
+function storeTexts({ store, sync }: Config['bootstrap']): Plain {
+  return {
+    ...(store && { store: { use: store.use, ...store.options } }),
+    ...(sync && {
+      sync: {
+        use: sync.use,
+        ...sync.options,
+        poll: durationText(sync.pollMs),
+        reconcile: durationText(sync.reconcileMs),
+      },
+    }),
+  }
+}
+
 function everything({ bootstrap, snapshot }: Config): Plain {
   const { limits, drain, accessLog, routes } = snapshot
   return {
@@ -188,6 +202,7 @@ function everything({ bootstrap, snapshot }: Config): Plain {
     admin: bootstrap.admin ? { address: addressText(bootstrap.admin) } : false,
     plugins: bootstrap.plugins.map((source) => (source.kind === 'path' ? source.location : source.specifier)),
     probing: bootstrap.probing,
+    ...storeTexts(bootstrap),
     trustedProxies: snapshot.trustedProxies,
     limits: {
       head: sizeText(limits.head),

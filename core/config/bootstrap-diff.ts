@@ -14,6 +14,8 @@ export function bootstrapChanges(old: Bootstrap, next: Bootstrap): string[] {
     ['node.zone', old.node.zone, next.node.zone],
     ['admin', old.admin, next.admin],
     ['probing', old.probing, next.probing],
+    ['store', old.store, next.store],
+    ['sync', old.sync, next.sync],
   ]
   return pairs.filter(([, before, after]) => canonical(before) !== canonical(after)).map(([key]) => key)
 }

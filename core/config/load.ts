@@ -1,14 +1,15 @@
 /** From a file to a validated, normalised config, or to every problem in it. */
 import { availableParallelism } from 'node:os'
 import type { PluginCatalog } from './catalog.ts'
-import { asList, asMap, runChecks } from './checks.ts'
-import type { ConfigDocument } from './document.ts'
+import { checkStore } from './check-store.ts'
+import { asMap, runChecks } from './checks.ts'
 import type { Environment } from './expand.ts'
 import { reportIssues } from './issues.ts'
 import { normaliseBootstrap, normaliseSnapshot } from './normalise.ts'
+import { checkPems } from './pem-checks.ts'
 import { PemFiles } from './pem-files.ts'
 import { checkPluginSources } from './plugin-sources.ts'
-import { ConfigError, type ConfigPath, type Problem } from './problems.ts'
+import { ConfigError, type Problem } from './problems.ts'
 import { fileSchema } from './schema.ts'
 import type { Config, PluginSource } from './snapshot.ts'
 import { type ConfigSource, type LoadedSource, readSource } from './source.ts'
@@ -63,6 +64,7 @@ async function checkConfig(loaded: LoadedSource, deps: LoadDeps): Promise<Loaded
   const parsed = fileSchema.safeParse(document.value)
   if (!parsed.success) reportIssues(document, fileSchema, parsed.error.issues)
   runChecks(document, deps.plugins)
+  checkStore(document, deps.plugins)
   const plugins = checkPluginSources(document, asMap(document.value).plugins, directory)
   const pems = new PemFiles(directory)
   await checkPems(document, pems)
@@ -86,53 +88,4 @@ function withoutExtensions(value: unknown): unknown {
 
 function inFileOrder(problems: readonly Problem[]): Problem[] {
   return [...problems].sort((a, b) => a.line - b.line || a.column - b.column)
-}
-
-async function checkPems(document: ConfigDocument, pems: PemFiles): Promise<void> {
-  const root = asMap(document.value)
-  const pair = async (holder: unknown, path: ConfigPath, complete: boolean) => {
-    const { cert, key } = asMap(holder)
-    if (complete && (cert === undefined) !== (key === undefined)) {
-      const message = cert === undefined ? '`key` without `cert`' : '`cert` without `key`'
-      document.report({
-        code: 'MR_CONFIG_INVALID',
-        message,
-        path: [...path, cert === undefined ? 'key' : 'cert'],
-      })
-    }
-    const [certificatePath, keyPath] = [
-      [...path, 'cert'],
-      [...path, 'key'],
-    ]
-    await pems.check(document, { certificate: cert, key, certificatePath, keyPath })
-  }
-  for (const [name, listener] of Object.entries(asMap(root.listeners))) {
-    const { tls } = asMap(listener)
-    if (tls === undefined) continue
-    const path = ['listeners', name, 'tls']
-    const { cert, key, certificates, serverNames } = asMap(tls)
-    await pair(tls, path, true)
-    for (const [index, entry] of asList(certificates).entries())
-      await pair(entry, [...path, 'certificates', index], false)
-    if (cert === undefined && key === undefined && asList(certificates).length === 0)
-      document.report({
-        code: 'MR_CONFIG_INVALID',
-        message: 'TLS needs `cert` and `key`, or `certificates`',
-        path,
-      })
-    else if (cert === undefined && key === undefined && serverNames !== undefined)
-      document.report({
-        code: 'MR_CONFIG_INVALID',
-        message: '`serverNames` here belongs to `cert` and `key`',
-        path: [...path, 'serverNames'],
-      })
-  }
-  for (const [name, service] of Object.entries(asMap(root.services))) {
-    const { tls } = asMap(service)
-    if (tls === undefined) continue
-    const path = ['services', name, 'tls']
-    await pair(tls, path, true)
-    const roots = { certificate: asMap(tls).ca, key: undefined }
-    await pems.check(document, { ...roots, certificatePath: [...path, 'ca'], keyPath: path })
-  }
 }

@@ -16,8 +16,9 @@ import type {
   RouteConfig,
   ServiceConfig,
   Snapshot,
+  SyncUse,
 } from './snapshot.ts'
-import { isOff, optionsOf, readBreaker, readFilter, readHealth, useName } from './uses.ts'
+import { isOff, optionsOf, readBreaker, readFilter, readHealth, readSync, useName } from './uses.ts'
 
 export interface Surroundings {
   /** Folder of the config file, absolute. */
@@ -42,17 +43,21 @@ export function normaliseBootstrap(file: FileConfig, around: Surroundings): Boot
     admin: admin ? { host: admin.address.host, port: admin.address.port } : undefined,
     probing: file.probing,
     plugins: around.plugins,
+    store: file.store === undefined ? undefined : pluginUse('config-store', file.store, ['store']),
+    sync: normaliseSync(file.sync),
   }
+}
+
+function normaliseSync(sync: FileConfig['sync']): SyncUse | undefined {
+  if (sync === undefined) return undefined
+  const { poll, reconcile } = readSync(sync)
+  return { ...pluginUse('config-sync', sync, ['sync']), pollMs: poll, reconcileMs: reconcile }
 }
 
 /** Revision 0: whoever applies the snapshot counts. */
 export function normaliseSnapshot(file: FileConfig, around: Surroundings): Snapshot {
   const { limits, accessLog } = file
   const path = typeof accessLog === 'object' ? resolve(around.directory, accessLog.path) : undefined
-  const services = Object.entries(file.services).map(([name, service]) => [
-    name,
-    normaliseService(name, service, around.pems),
-  ])
   return {
     revision: 0,
     listeners: Object.entries(file.listeners).map(([name, listener]) =>
@@ -75,21 +80,36 @@ export function normaliseSnapshot(file: FileConfig, around: Surroundings): Snaps
     drain: { delayMs: file.drain.delay, timeoutMs: file.drain.timeout },
     trustedProxies: file.trustedProxies.map(({ cidr }) => cidr),
     accessLog: { enabled: accessLog !== false, path },
+    ...normaliseDynamic(file, file.listeners, around.pems),
+  }
+}
+
+/** @param listeners those with routes of their own */
+export function normaliseDynamic(
+  file: Pick<FileConfig, 'filters' | 'routes' | 'services'>,
+  listeners: FileConfig['listeners'],
+  pems: PemFiles,
+): Pick<Snapshot, 'filters' | 'routes' | 'services'> {
+  const services = Object.entries(file.services).map(([name, service]) => [
+    name,
+    normaliseService(name, service, pems),
+  ])
+  return {
     filters: normaliseFilters(file.filters, ['filters']),
-    routes: normaliseRoutes(file),
+    routes: normaliseRoutes(file.routes, listeners),
     services: Object.fromEntries(services),
   }
 }
 
-function normaliseRoutes(file: FileConfig): RouteConfig[] {
+function normaliseRoutes(shared: FileConfig['routes'], listeners: FileConfig['listeners']): RouteConfig[] {
   const list = (routes: readonly RouteFile[], path: ConfigPath, listener: string | undefined) =>
     routes.map((route, index) =>
       normalRoute(route, listener, normaliseFilters(route.filters, [...path, index, 'filters'])),
     )
-  const own = Object.entries(file.listeners).flatMap(([name, { routes }]) =>
+  const own = Object.entries(listeners).flatMap(([name, { routes }]) =>
     list(routes ?? [], ['listeners', name, 'routes'], name),
   )
-  return distinctNames([...list(file.routes, ['routes'], undefined), ...own])
+  return distinctNames([...list(shared, ['routes'], undefined), ...own])
 }
 
 function normaliseListener(

@@ -4,13 +4,13 @@ import { z } from 'zod'
 import { parseCidr, parseHostMatch, parseListenAddress } from './addresses.ts'
 import { fieldName, pem, serviceSchema } from './schema-service.ts'
 import { byteRate, duration, positiveDuration, size } from './units.ts'
-import { filterUse, parsedText } from './uses.ts'
+import { filterUse, parsedText, storeUse, syncUse } from './uses.ts'
 
 const nameHint = 'expected a name: letters, digits, ".", "_" and "-", at most 128'
 const name = z.string({ error: nameHint }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, nameHint)
 
 /** Top-level keys of later versions. */
-export const laterKeys: readonly string[] = ['fleetKey', 'store', 'sync']
+export const laterKeys: readonly string[] = ['fleetKey']
 
 /** Accepted so that the message can say more than "unknown key". */
 const notYet = z
@@ -133,8 +133,8 @@ export const fileSchema = z.strictObject({
     })
     .optional(),
   plugins: z.array(z.string().min(1), { error: 'expected a list of paths and packages' }).default([]),
-  store: notYet,
-  sync: notYet,
+  store: storeUse.optional().describe('Where routes, services and filters come from; this file when absent'),
+  sync: syncUse.optional().describe('How this node learns that the store has changed'),
   probing: z.enum(['self', 'orchestrator']).default('self'),
   trustedProxies: z.array(parsedText('expected an address block such as 10.0.0.0/8', parseCidr)).default([]),
   limits: limits.prefault({}),
@@ -149,6 +149,11 @@ export const fileSchema = z.strictObject({
   routes: routes.default([]),
   services: z.record(name, serviceSchema, { error: 'expected services by name' }).default({}),
 })
+
+/** The half that comes from the store where there is one. */
+export const dynamicKeys = ['filters', 'routes', 'services'] as const
+
+export const dynamicSchema = fileSchema.pick({ filters: true, routes: true, services: true })
 
 export type FileConfig = z.output<typeof fileSchema>
 export type ServiceFile = z.output<typeof serviceSchema>

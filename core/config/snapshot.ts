@@ -27,6 +27,12 @@ export interface HealthUse extends PluginUse {
   readonly initial: 'up' | 'down'
 }
 
+export interface SyncUse extends PluginUse {
+  /** Slot keys: how often the heads are read while the bus is down, and how seldom while it is up. */
+  readonly pollMs: number
+  readonly reconcileMs: number
+}
+
 /** Another service, or an answer. */
 export type BreakerFallback =
   | { readonly service: string }
@@ -196,6 +202,10 @@ export interface Bootstrap {
   readonly probing: 'self' | 'orchestrator'
   /** `plugins:` as written; paths made absolute. */
   readonly plugins: readonly PluginSource[]
+  /** Where routes, services and filters come from; undefined: from the file. */
+  readonly store: PluginUse | undefined
+  /** undefined: what suits the store. */
+  readonly sync: SyncUse | undefined
 }
 
 /** Where plugin code comes from. */

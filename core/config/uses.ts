@@ -85,6 +85,12 @@ const filterObject = z.looseObject({
   deadline: positiveDuration.prefault('5s'),
 })
 
+const syncObject = z.looseObject({
+  use: pluginName,
+  poll: positiveDuration.prefault('1s').describe('How often the store is asked while the bus is down'),
+  reconcile: positiveDuration.prefault('60s').describe('And while it is up'),
+})
+
 /** Ids in the metadata name the definitions of the JSON Schema, which are refined with the loaded plugins' options. */
 export const algorithmUse = z
   .union([pluginName, z.looseObject({ use: pluginName })], { error: useHint })
@@ -96,6 +102,10 @@ export const healthUse = z
   .union([switchedOff, pluginName, healthObject], { error: `${useHint}, or off` })
   .meta({ id: 'health-source' })
 export const filterUse = z.union([pluginName, filterObject], { error: useHint }).meta({ id: 'filter' })
+export const storeUse = z
+  .union([pluginName, z.looseObject({ use: pluginName })], { error: useHint })
+  .meta({ id: 'config-store' })
+export const syncUse = z.union([pluginName, syncObject], { error: useHint }).meta({ id: 'config-sync' })
 
 /** Keys of a use that belong to the core, per kind. */
 export const slotKeys: Readonly<Record<PluginKind, readonly string[]>> = {
@@ -121,6 +131,8 @@ export const readBreaker = (use: string | z.output<typeof breakerObject>) =>
   typeof use === 'string' ? breakerObject.parse({ use }) : use
 export const readFilter = (use: string | z.output<typeof filterObject>) =>
   typeof use === 'string' ? filterObject.parse({ use }) : use
+export const readSync = (use: string | z.output<typeof syncObject>) =>
+  typeof use === 'string' ? syncObject.parse({ use }) : use
 
 /** `off` and `false` switch a part off; YAML reads an unquoted `off` as a string. */
 export function isOff(use: unknown): boolean {

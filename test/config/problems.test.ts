@@ -156,8 +156,6 @@ describe('what is wrong is said in plain words', () => {
     ['probing: orchestra', 'expected self or orchestrator', 'did you mean "orchestrator"?'],
     ['accessLog: yes', 'expected true, false or { path }', undefined],
     ['admin: 127.0.0.1:1', 'expected { address: host:port }, or false', undefined],
-    ['store: { use: redis }', 'not available in this version', undefined],
-    ['sync: poll', 'not available in this version', undefined],
     ['fleetKey: x', 'not available in this version', undefined],
     ['limits: { head: 10B }', 'expected 256B to 1MiB', undefined],
     ['listener: {}', 'the key "listener" is not known', 'did you mean "listeners"?'],
