@@ -33,6 +33,7 @@ export const errorTable = {
   MR_STORE_UNAVAILABLE: { text: 'The config store cannot be asked' },
   MR_STORE_DENIED: { text: 'The config store refuses access' },
   MR_STORE_LIMIT: { text: 'A name or value is not allowed in the config store' },
+  MR_STORE_FORK: { text: 'The config store has lost writes, or another one stands in its place' },
   MR_STORE_DATA: { text: 'What the config store holds cannot be understood' },
   MR_NETWORK: { text: 'A node of the fleet cannot be reached' },
   MR_FENCED: { text: 'Another holds the right to do this' },

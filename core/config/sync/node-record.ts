@@ -1,0 +1,135 @@
+/**
+ * What this node says of itself in the store, document `node/<id>`: which revision it serves (ACK), and which it has refused and
+ * why (NACK). Written beside everything else: nothing waits for it. Of several changes only the last is written; other
+ * parts of the record are kept as they are.
+ */
+import type { ConfigStore, PutResult } from '../../contracts/config-store.ts'
+import type { Log } from '../../contracts/plugin.ts'
+import type { RawClock, RawTimer } from '../../host/clock.ts'
+import { canonical } from '../canonical.ts'
+import type { Fork, Nack, RevisionAt } from './state.ts'
+
+/** Part `config` of the record. */
+export interface ConfigReport {
+  /** Newest schema of configs that this node reads: what a writer has to look at. */
+  readonly schema: number
+  readonly applied: RevisionAt | null
+  readonly from: 'store' | 'last-known-good' | null
+  readonly nack: Nack | null
+  readonly fork: Fork | null
+}
+
+export interface NodeRecordDeps {
+  readonly store: Pick<ConfigStore, 'get' | 'put'>
+  readonly clock: RawClock
+  readonly log: Log
+  readonly node: { readonly id: string; readonly boot: string }
+  /** Unique, at least 64 random bits. */
+  newId(): string
+}
+
+const conflictTries = 5
+const slowestRetryMs = 10_000
+/** The reason of a refusal may be long; a record is read by people and often. */
+const longestReason = 4000
+
+export class NodeRecord {
+  readonly #deps: NodeRecordDeps
+  readonly #document: string
+  #wanted: ConfigReport | undefined
+  #written = ''
+  #running = false
+  #failures = 0
+  #timer: RawTimer | undefined
+  #stopped = false
+
+  constructor(deps: NodeRecordDeps) {
+    this.#deps = deps
+    this.#document = `node/${deps.node.id}`
+  }
+
+  set(report: ConfigReport): void {
+    this.#wanted = report
+    if (!this.#timer) void this.#run()
+  }
+
+  /** The store may not have it any more. */
+  lost(): void {
+    this.#written = ''
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return
+    this.#running = true
+    try {
+      while (this.#wanted && !this.#stopped) {
+        const report = this.#wanted
+        const text = canonical(report)
+        if (text !== this.#written) await this.#write(report)
+        this.#written = text
+        this.#failures = 0
+        if (this.#wanted === report) this.#wanted = undefined
+      }
+    } catch (error) {
+      this.#later(error)
+    } finally {
+      this.#running = false
+    }
+  }
+
+  #later(error: unknown): void {
+    if (this.#stopped) return
+    const { clock, log } = this.#deps
+    // The engine says that the store is down; once is enough here.
+    if (this.#failures === 0) log.debug(`${this.#document} cannot be written yet`, { error })
+    const ms = Math.min(slowestRetryMs, 250 * 2 ** Math.min(this.#failures++, 10))
+    this.#timer = clock.after(ms, () => {
+      this.#timer = undefined
+      void this.#run()
+    })
+  }
+
+  async #write(report: ConfigReport): Promise<void> {
+    for (let tries = 0; tries < conflictTries && !this.#stopped; tries++) {
+      const { store } = this.#deps
+      const now = await store.get(this.#document, { fresh: tries > 0 })
+      const value = this.#valueOf(now?.value ?? null, report)
+      const expect = now && { number: now.revision.number, id: now.revision.id }
+      const result = await this.#put(value, expect)
+      if (result.status === 'committed') return
+      if (result.status === 'unknown') throw result.cause
+    }
+    if (!this.#stopped) throw new Error(`others keep writing ${this.#document}`)
+  }
+
+  /** Of unknown outcome: the same write again, which takes effect at most once. */
+  async #put(value: Uint8Array, expect: { number: number; id: string } | null): Promise<PutResult> {
+    const { store, node, newId } = this.#deps
+    const writeId = newId()
+    let result: PutResult = { status: 'unknown', cause: undefined }
+    for (let tries = 0; tries < 3 && result.status === 'unknown'; tries++)
+      result = await store.put(this.#document, value, expect, writeId, { by: node.id })
+    return result
+  }
+
+  #valueOf(before: Uint8Array | null, report: ConfigReport): Uint8Array {
+    const { id, boot } = this.#deps.node
+    const nack = report.nack && { ...report.nack, reason: report.nack.reason.slice(0, longestReason) }
+    return Buffer.from(canonical({ ...record(before), id, boot, config: { ...report, nack } }))
+  }
+}
+
+/** What cannot be read is nobody's, and written anew. */
+function record(value: Uint8Array | null): Record<string, unknown> {
+  try {
+    const data: unknown = JSON.parse(Buffer.from(value ?? []).toString())
+    return typeof data === 'object' && data !== null && !Array.isArray(data) ? { ...data } : {}
+  } catch {
+    return {}
+  }
+}
