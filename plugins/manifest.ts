@@ -15,6 +15,8 @@ import errorRate from './circuit-breaker/error-rate.ts'
 import latency from './circuit-breaker/latency.ts'
 import memory from './config-store/memory.ts'
 import sqlite from './config-store/sqlite.ts'
+import native from './config-sync/native.ts'
+import poll from './config-sync/poll.ts'
 import basicAuth from './filter/basic-auth.ts'
 import bodyLimit from './filter/body-limit.ts'
 import cacheControl from './filter/cache-control.ts'
@@ -47,6 +49,8 @@ export const builtins: readonly AnyPlugin[] = [
   latency,
   memory,
   sqlite,
+  native,
+  poll,
   basicAuth,
   bodyLimit,
   cacheControl,

@@ -151,7 +151,8 @@ class Interruption {
   #wrap<T extends object>(target: T, depth: number): T {
     const wrapped: Record<string, unknown> = {}
     for (const [key, value] of Object.entries(target)) {
-      if (key === 'onFault') wrapped[key] = value
+      // What an instance tells when there is news is no step of its making.
+      if (key === 'onFault' || key === 'hint' || key === 'bus') wrapped[key] = value
       else if (typeof value === 'function')
         wrapped[key] = (...given: unknown[]) => {
           if (!this.over && --this.#left === 0) {

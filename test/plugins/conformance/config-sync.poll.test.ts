@@ -1,0 +1,3 @@
+import { conforms } from './run.ts'
+
+conforms('config-sync', 'poll', { fixture: { hints: false } })
