@@ -1,4 +1,5 @@
 /** What metric families are, and what they are read from. */
+import type { SyncState } from '../config/sync/state.ts'
 import type { PluginState } from '../threads/plugin-health.ts'
 import type { PluginMetricsReader } from './plugin-metrics.ts'
 import type { StateSources } from './service-state.ts'
@@ -14,6 +15,8 @@ export interface NodeState {
   readonly threads: readonly { readonly ready: boolean; readonly restarts: number }[]
   /** Plugins that were ever at fault. */
   readonly plugins?: readonly PluginState[]
+  /** undefined: the config is a file. */
+  readonly sync?: SyncState
   /** Stalls of the main thread's own event loop. */
   readonly mainStalls?: { readonly count: number; readonly ms: number }
 }

@@ -8,8 +8,14 @@ import type { LatencySummary } from './latency-histogram.ts'
 import { nodeFamilies } from './node-families.ts'
 import type { PluginSample } from './plugin-metrics.ts'
 import { backendFamilies, latencyFamilies, serviceFamilies } from './service-families.ts'
+import { syncFamilies } from './sync-families.ts'
 
-const simpleFamilies: readonly Family[] = [...serviceFamilies, ...backendFamilies, ...nodeFamilies]
+const simpleFamilies: readonly Family[] = [
+  ...serviceFamilies,
+  ...backendFamilies,
+  ...nodeFamilies,
+  ...syncFamilies,
+]
 
 /** Name, type, help and labels of every family but the plugins' own: what the docs print. */
 export function describeMetrics(): { name: string; type: string; help: string; labels: readonly string[] }[] {

@@ -6,7 +6,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/snapshot.ts'
-import type { Log, PluginKind } from '../contracts/plugin.ts'
+import type { SyncState } from '../config/sync/state.ts'
+import type { Log, Metrics, PluginKind } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
 import { loadRegistry } from '../host/loader.ts'
 import type { PluginRegistry } from '../host/registry.ts'
@@ -41,7 +42,7 @@ const entryUrl = new URL(`./data-thread${extension}`, import.meta.url)
 const planeUrl = new URL(`../proxy/data-plane${extension}`, import.meta.url)
 
 /**
- * Starts an LB server; settles when every thread serves the config.
+ * Starts an LB server; settles when every thread serves the config, or, where that is in a store, waits for it.
  * @throws MR_LISTEN, MR_PLUGIN_*, MR_THREAD; nothing is left running then
  */
 export async function startLbServer(options: LbServerOptions): Promise<LbServer> {
@@ -83,6 +84,8 @@ export class LbServer {
   #drained: Promise<boolean> | undefined
   #closed: Promise<void> | undefined
   #lastReload: NodeState['lastReload']
+  #sync: (() => SyncState) | undefined
+  readonly #pluginMetrics: PluginMetrics
 
   /** Use {@link startLbServer}. */
   constructor(options: LbServerOptions, threads: number, registry: PluginRegistry) {
@@ -100,6 +103,7 @@ export class LbServer {
     this.#accessLog = new AccessLogSwitch(clock, log)
     const { table, metrics } = this.#state
     const pluginMetrics = PluginMetrics.attach(metrics, rows)
+    this.#pluginMetrics = pluginMetrics
     this.#health = new HealthRunner({
       clock,
       random: options.random ?? Math.random,
@@ -139,6 +143,7 @@ export class LbServer {
       draining: () => this.#draining,
       lastReload: () => this.#lastReload,
       mainStalls: () => this.#stalls.stalls,
+      sync: () => this.#sync?.(),
     })
   }
 
@@ -146,6 +151,8 @@ export class LbServer {
   async start(): Promise<void> {
     this.#admin = await this.#seeing.listen(this.#options.config.bootstrap.admin)
     await this.#supervisor.start()
+    // From the store, whenever it comes: until then nothing listens, and the process is not ready.
+    if (this.#options.config.bootstrap.store) return
     const result = await this.apply(this.#options.config)
     if (result.status !== 'applied') throw toError(result.problems[0])
   }
@@ -213,6 +220,16 @@ export class LbServer {
   /** The plugins that are served are these, in these versions of their code. */
   runs(registry: PluginRegistry): boolean {
     return this.#applier.runs(registry)
+  }
+
+  /** Says what the config store is doing, from now on. */
+  showSync(state: () => SyncState): void {
+    this.#sync = state
+  }
+
+  /** Metrics of a plugin of the main thread. */
+  metricsOf(id: string, plugin: string): Metrics {
+    return this.#pluginMetrics.of(id, plugin)
   }
 
   /** After a log rotation. */

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
 import type { Bootstrap } from '../config/snapshot.ts'
+import type { SyncState } from '../config/sync/state.ts'
 import { type AdminListener, startAdmin } from '../observe/admin.ts'
 import type { MetricsSources, NodeState } from '../observe/family.ts'
 import { MetricsExport } from '../observe/registry.ts'
@@ -25,6 +26,7 @@ export interface SeeingSources {
   draining(): boolean
   lastReload(): NodeState['lastReload']
   mainStalls(): NodeState['mainStalls']
+  sync(): SyncState | undefined
 }
 
 export class Seeing {
@@ -77,6 +79,7 @@ export class Seeing {
       draining: this.#sources.draining(),
       threads: this.#sources.threads(),
       plugins: this.#sources.plugins(),
+      sync: this.#sources.sync(),
     })
   }
 
@@ -90,6 +93,7 @@ export class Seeing {
       threads: threads().map(({ status, restarts }) => ({ ready: status === 'serving', restarts })),
       mainStalls: mainStalls(),
       plugins: this.#sources.plugins(),
+      sync: this.#sources.sync(),
     }
   }
 

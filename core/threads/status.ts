@@ -1,4 +1,6 @@
 /** What the admin listener says of the process: which parts are ready. */
+import type { SyncState } from '../config/sync/state.ts'
+import { configEntry } from './config-entry.ts'
 import type { PluginState } from './plugin-health.ts'
 import type { ThreadState } from './supervise.ts'
 
@@ -15,6 +17,8 @@ export interface ReadinessSources {
   readonly draining: boolean
   readonly threads: readonly ThreadState[]
   readonly plugins: readonly PluginState[]
+  /** undefined: the config is a file. */
+  readonly sync?: SyncState
 }
 
 /**
@@ -41,11 +45,7 @@ export function readiness(sources: ReadinessSources): ReadinessEntry[] {
   const serving = threads.filter(({ status }) => status === 'serving').length
   const looping = threads.filter(({ crashLoop }) => crashLoop)
   return [
-    {
-      name: 'config',
-      ready: revision > 0,
-      detail: revision > 0 ? `revision ${revision}` : 'none applied yet',
-    },
+    configEntry(revision, sources.sync),
     {
       name: 'threads',
       ready: serving > 0 && looping.length === 0,

@@ -72,7 +72,11 @@ describe('what is wrong', () => {
   test.each([
     ['sync: poll\n', ['MR_CONFIG_INVALID 2:1 sync'], 'nothing to keep in sync'],
     ['store: acmee\n', ['MR_PLUGIN_UNKNOWN 2:8 store'], 'acmee'],
-    ['store: ./acme.ts\n', ['MR_CONFIG_INVALID 2:8 store', 'MR_PLUGIN_UNKNOWN 2:8 store'], 'the name of a plugin'],
+    [
+      'store: ./acme.ts\n',
+      ['MR_CONFIG_INVALID 2:8 store', 'MR_PLUGIN_UNKNOWN 2:8 store'],
+      'the name of a plugin',
+    ],
     ['store: memory\nsync: { use: polll }\n', ['MR_PLUGIN_UNKNOWN 3:14 sync.use'], 'polll'],
     ['store: memory\nsync: { use: poll, poll: 0s }\n', ['MR_CONFIG_INVALID 3:26 sync.poll'], ''],
     ['store: { use: acme, url: 3 }\n', ['MR_PLUGIN_OPTIONS 2:26 store.url'], ''],
