@@ -11,6 +11,8 @@ const heavy = [
   'test/bench/**/*.test.ts',
   'test/cli/**/*.test.ts',
   'test/examples/**/*.test.ts',
+  'test/plugins/config-store/**/*.test.ts',
+  'test/plugins/conformance/config-store.sqlite.test.ts',
   'test/packaging/**/*.test.ts',
   'test/scripts/**/*.test.ts',
 ]

@@ -13,6 +13,8 @@ import adaptiveConcurrency from './circuit-breaker/adaptive-concurrency.ts'
 import consecutiveErrors from './circuit-breaker/consecutive-errors.ts'
 import errorRate from './circuit-breaker/error-rate.ts'
 import latency from './circuit-breaker/latency.ts'
+import memory from './config-store/memory.ts'
+import sqlite from './config-store/sqlite.ts'
 import basicAuth from './filter/basic-auth.ts'
 import bodyLimit from './filter/body-limit.ts'
 import cacheControl from './filter/cache-control.ts'
@@ -43,6 +45,8 @@ export const builtins: readonly AnyPlugin[] = [
   consecutiveErrors,
   errorRate,
   latency,
+  memory,
+  sqlite,
   basicAuth,
   bodyLimit,
   cacheControl,

@@ -45,7 +45,7 @@ export function functionOffences(source: Source): Offence[] {
 const isEntry = (file: string): boolean =>
   /^(scripts|bench|test|docs)\//.test(file) ||
   /^cli\/(bin\.js|main\.ts|demo-backend\.ts|plugin\/preload\.ts)$/.test(file) ||
-  /^core\/.*-(thread|worker)\.ts$/.test(file)
+  /^(core|plugins)\/.*-(thread|worker)\.ts$/.test(file)
 
 const isDeclaration = (node: SyntaxNode): boolean =>
   /^TS|^(Import|ExportAll|Function|Class)Declaration$/.test(node.type)
