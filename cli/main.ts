@@ -5,6 +5,7 @@ import { installResolver } from '../core/host/loader.ts'
 import { bench } from './bench.ts'
 import { breaker } from './breaker.ts'
 import { check } from './check.ts'
+import { config } from './config.ts'
 import { explain } from './explain.ts'
 import { tellFailure } from './failure.ts'
 import { lb } from './lb.ts'
@@ -25,7 +26,7 @@ export interface Host {
 /** Adds a command; its action resolves when the command is done, or throws what is to be told. */
 export type Verb = (program: Command, host: Host) => unknown
 
-const verbs: readonly Verb[] = [up, lb, check, schema, explain, plugin, breaker, bench]
+const verbs: readonly Verb[] = [up, lb, check, schema, explain, plugin, breaker, config, bench]
 
 /** package.json lies above cli/, in the checkout and in the package alike. */
 function packageVersion(): string {

@@ -1,0 +1,78 @@
+/** The store and the plugins that a command of `millrace config` works with. */
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { readPluginSources } from '../../core/config/load.ts'
+import type { PluginUse } from '../../core/config/snapshot.ts'
+import type { ConfigStore } from '../../core/contracts/index.ts'
+import { loadPlugins } from '../../core/host/loader.ts'
+import { openStore } from '../../core/host/open-store.ts'
+import type { PluginRegistry } from '../../core/host/registry.ts'
+import { builtins } from '../../plugins/manifest.ts'
+import { UsageError } from '../failure.ts'
+import type { Terminal } from '../terminal.ts'
+import { parseStoreUrl } from './store-url.ts'
+
+/** What every command of `millrace config` takes. */
+export interface StoreFlags {
+  readonly store?: string
+  readonly fleet?: string
+  readonly config?: string
+}
+
+export interface Session {
+  readonly store: ConfigStore
+  readonly registry: PluginRegistry
+  readonly terminal: Terminal
+}
+
+const fleetPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
+
+/**
+ * Opens the store, and closes it when the work is done.
+ * @param file a config whose `plugins` are loaded too; default: `-c`
+ * @param make whether a store that is not there is begun
+ */
+export async function withStore<T>(
+  terminal: Terminal,
+  flags: StoreFlags,
+  how: { readonly file?: string; readonly make: boolean },
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const { store: url, fleet = 'default', config = how.file } = flags
+  if (url === undefined) throw new UsageError('which store? --store sqlite:PATH')
+  if (!fleetPattern.test(fleet))
+    throw new UsageError(`--fleet: expected letters, digits, ".", "_" and "-", not ${JSON.stringify(fleet)}`)
+  const from = config && { path: path.resolve(terminal.directory, config) }
+  const sources = from ? await readPluginSources(from, { env: terminal.env }) : []
+  const registry = await loadPlugins(sources, builtins)
+  const use = parseStoreUrl(url, terminal.directory, registry.names('config-store'))
+  if (!how.make) checkThere(use)
+  const opened = await openStore(use, {
+    registry,
+    fleet,
+    node: { id: 'cli', boot: randomUUID() },
+    data: tmpdir(),
+    random: Math.random,
+    log: {
+      debug() {},
+      info() {},
+      warn: (message) => terminal.err(`${terminal.style('yellow', 'warning:')} ${message}`),
+      error: (message) => terminal.err(`${terminal.style('red', 'millrace:')} ${message}`),
+    },
+  })
+  try {
+    return await work({ store: opened.store, registry, terminal })
+  } finally {
+    await opened.stop()
+  }
+}
+
+/** A slip in a path must not begin an empty store that then seems to hold nothing. */
+function checkThere({ use, options }: PluginUse): void {
+  if (use !== 'sqlite' || existsSync(String(options.path))) return
+  throw new UsageError(
+    `--store: there is no file ${String(options.path)}; \`millrace config apply\` begins a store`,
+  )
+}

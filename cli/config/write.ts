@@ -1,0 +1,109 @@
+/** Writes a revision on top of the one that was seen. */
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { setTimeout as later } from 'node:timers/promises'
+import { canonical } from '../../core/config/canonical.ts'
+import { configDocument, configSchema, decodeConfig, encodeConfig } from '../../core/config/sync/value.ts'
+import type { ConfigStore, Document, PutResult, WriteNote } from '../../core/contracts/index.ts'
+import { UsageError } from '../failure.ts'
+import type { Host } from '../main.ts'
+import type { Terminal } from '../terminal.ts'
+import { unifiedDiff } from './line-diff.ts'
+import { dataOf, describe, shownYaml } from './revisions.ts'
+
+export interface WriteFlags {
+  readonly message?: string
+  readonly by?: string
+  readonly dryRun?: boolean
+}
+
+/** How often a write of which nobody knows whether it was done is sent again. It is done once, however often it is sent. */
+const tries = 5
+const pauseMs = 500
+
+/** @throws UsageError */
+export function noteOf(terminal: Terminal, { message, by }: WriteFlags): WriteNote {
+  const { USER, LOGNAME } = terminal.env
+  const who = by ?? `${USER ?? LOGNAME ?? 'unknown'}@${hostname()}`
+  if (who.length === 0 || who.length > 200) throw new UsageError('--by: expected 1 to 200 characters')
+  if (message !== undefined && (message.length > 1000 || /[\r\n]/.test(message)))
+    throw new UsageError('--message: expected one line of at most 1,000 characters')
+  return { by: who, message, schema: configSchema }
+}
+
+export interface Writing {
+  /** What it is written on top of. */
+  readonly head: Document | null
+  readonly data: unknown
+  readonly note: WriteNote
+  readonly dryRun: boolean
+  /** Takes out of the difference what came from the environment. */
+  redact?(text: string): string
+}
+
+/** Shows what changes, writes it, and says which revision it is; an unchanged config is not written. */
+export async function write({ terminal, finish }: Host, store: ConfigStore, writing: Writing): Promise<void> {
+  const { head, data, note, dryRun, redact = String } = writing
+  const value = encodeConfig(data)
+  const next = decodeConfig(value, configSchema)
+  if (head !== null && !head.tombstone && canonical(dataOf(head)) === canonical(next)) {
+    terminal.out(`unchanged: revision ${head.revision.number}`)
+    return
+  }
+  const lines = unifiedDiff(head === null ? '' : shownYaml(dataOf(head)), shownYaml(next))
+  if (lines.length > 0) terminal.out(redact(lines.join('\n')))
+  if (dryRun) {
+    terminal.out('not written: --dry-run')
+    return
+  }
+  const result = await settled(store, head, value, note)
+  if (result.status === 'committed') {
+    terminal.out(`revision ${result.revision.number}`)
+    return
+  }
+  finish(1)
+  const label = terminal.style('red', 'millrace:')
+  if (result.status === 'conflict')
+    terminal.err(`${label} not written: ${await between(store, head, result)}`)
+  else
+    terminal.err(
+      `${label} the store did not answer: nobody knows whether this was written; millrace config history tells`,
+    )
+}
+
+async function settled(
+  store: ConfigStore,
+  head: Document | null,
+  value: Uint8Array,
+  note: WriteNote,
+): Promise<PutResult> {
+  const writeId = randomUUID()
+  let last: PutResult = { status: 'unknown', cause: undefined }
+  for (let sent = 0; sent < tries; sent++) {
+    if (sent > 0) await later(pauseMs)
+    try {
+      last = await store.put(configDocument, value, head?.revision ?? null, writeId, note)
+    } catch (error) {
+      // The first certainly wrote nothing; after one that is unknown this says nothing of that one.
+      if (sent === 0) throw error
+    }
+    if (last.status !== 'unknown') return last
+  }
+  return last
+}
+
+/** Who wrote since, the newest first. */
+async function between(
+  store: ConfigStore,
+  head: Document | null,
+  { head: now }: Extract<PutResult, { status: 'conflict' }>,
+): Promise<string> {
+  const seen = head?.revision.number ?? 0
+  const since = (await store.history(configDocument, { limit: 20 })).filter(
+    ({ revision }) => revision.number > seen,
+  )
+  const shown = since.length > 0 ? since : now ? [now] : []
+  const what = head === null ? 'there was no config when this began' : `this began from revision ${seen}`
+  const list = shown.map((one) => `\n  ${describe(one)}`).join('')
+  return `${what}, and others have written since${list}\nLook at it (millrace config diff ${seen || 1}) and apply again`
+}
