@@ -13,6 +13,9 @@ import adaptiveConcurrency from './circuit-breaker/adaptive-concurrency.ts'
 import consecutiveErrors from './circuit-breaker/consecutive-errors.ts'
 import errorRate from './circuit-breaker/error-rate.ts'
 import latency from './circuit-breaker/latency.ts'
+import redisStore from './config-store/redis.ts'
+import redisSync from './config-sync/redis.ts'
+import redisPubsub from './config-sync/redis-pubsub.ts'
 import basicAuth from './filter/basic-auth.ts'
 import bodyLimit from './filter/body-limit.ts'
 import cacheControl from './filter/cache-control.ts'
@@ -43,6 +46,9 @@ export const builtins: readonly AnyPlugin[] = [
   consecutiveErrors,
   errorRate,
   latency,
+  redisStore,
+  redisSync,
+  redisPubsub,
   basicAuth,
   bodyLimit,
   cacheControl,
