@@ -28,7 +28,8 @@ export const wordOf = (error: Error): string => {
 /** @param place of the server, for the message */
 export function errorOf(error: unknown, place: string): MillraceError {
   if (error instanceof MillraceError) return error
-  const text = error instanceof Error ? error.message || error.name : String(error)
+  const text =
+    error instanceof Error ? error.message || String((error as { code?: string }).code) : String(error)
   if (!isReply(error)) return storeError('MR_STORE_UNAVAILABLE', `${place} cannot be asked: ${text}`, error)
   const word = wordOf(error)
   if (denied.has(word) || /^ERR (?:invalid password|Client sent AUTH)/.test(text))

@@ -1,6 +1,6 @@
 /** One connection to a Redis master that knows of each call whether it was sent, and gives none more than its time. */
 import type { Redis, RedisOptions } from 'ioredis'
-import type { MillraceError, PluginContext } from 'millrace'
+import type { MillraceError, PluginContext, Timer } from 'millrace'
 import { AnswerLost, errorOf, isReply, storeError, wordOf } from './redis-errors.ts'
 
 export interface Answer<T> {
@@ -34,6 +34,7 @@ export class RedisLink {
   /** Counts connections. */
   #connection = 0
   #failures = 0
+  #watchdog: Timer | undefined
   #closed = false
   #lastError: MillraceError
   /** What the server refused while the connection was made; the driver goes on all the same, on another database maybe. */
@@ -52,6 +53,7 @@ export class RedisLink {
       .on('connecting', () => {
         this.#refusal = undefined
       })
+      .on('connect', () => this.#hurry())
       .on('ready', () => void this.#greet())
       .on('close', () => this.#down())
       .on('error', (error) => this.#fail(error))
@@ -93,7 +95,8 @@ export class RedisLink {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#fail(storeError('MR_STORE_UNAVAILABLE', `${this.#options.place}: the node is being stopped`))
+    this.#lastError = storeError('MR_STORE_UNAVAILABLE', `${this.#options.place}: the node is being stopped`)
+    this.#tell()
     for (const end of this.#underWay) end()
     this.#redis.disconnect()
     this.cut()
@@ -105,10 +108,10 @@ export class RedisLink {
 
   /** Waits for the next attempt to connect to come to its end. */
   #connected(limitMs: number): Promise<void> {
+    if (this.#closed) return Promise.reject(this.#lastError)
     let told: ((error?: MillraceError) => void) | undefined
     const outcome = new Promise<void>((resolve, reject) => {
       told = (error) => (error ? reject(error) : resolve())
-      if (this.#closed) told(this.#lastError)
       this.#waiting.add(told)
     })
     const late = (): MillraceError => {
@@ -157,16 +160,23 @@ export class RedisLink {
     return new AnswerLost(`${place}: the connection was lost before the answer: ${text}`, error)
   }
 
+  /** A server that takes the connection and says nothing more is left; the driver would wait for ever. */
+  #hurry(): void {
+    this.#watchdog?.cancel()
+    this.#watchdog = this.#options.context.clock.after(this.#options.limitMs, () =>
+      setImmediate(() => {
+        if (this.#info === undefined) this.cut()
+      }),
+    )
+  }
+
   /** Learns who has answered, before anything else is sent. */
   async #greet(): Promise<void> {
     const connection = ++this.#connection
-    const { place, limitMs } = this.#options
-    const late = (): MillraceError =>
-      storeError('MR_STORE_UNAVAILABLE', `${place} took the connection and says nothing`)
     const here = (): boolean => connection === this.#connection && !this.#closed
     try {
       if (this.#refusal) throw this.#refusal
-      const info = parseInfo(await this.#within(limitMs, this.#asked(), late))
+      const info = parseInfo(await this.#asked())
       if (!here()) return
       if (info.get('loading') === '1') throw new Error('it is loading its data')
       if ((info.get('role') ?? 'master') !== 'master')
@@ -189,6 +199,7 @@ export class RedisLink {
   }
 
   #up(info: ServerInfo): void {
+    this.#watchdog?.cancel()
     this.#info = info
     this.#failures = 0
     for (const told of this.#waiting) told()
@@ -197,18 +208,20 @@ export class RedisLink {
   }
 
   #down(): void {
+    this.#watchdog?.cancel()
     const was = this.#info
     this.#info = undefined
     this.#connection++
+    if (this.#closed) return
     if (was) {
       this.#lastError = storeError('MR_STORE_UNAVAILABLE', `${this.#options.place}: the connection was lost`)
-      if (!this.#closed) this.#options.onDown?.()
+      this.#options.onDown?.()
     } else this.#tell()
   }
 
   #fail(error: unknown): void {
     if (isReply(error)) this.#refusal = error
-    if (this.#closed && this.#waiting.size === 0) return
+    if (this.#closed) return
     this.#lastError = errorOf(error, this.#options.place)
     if (this.#info === undefined) this.#tell()
   }

@@ -106,8 +106,8 @@ export function driverOptions(connection: Connection, clientName: string): Redis
     disconnectTimeout: 200,
     keepAlive: 10_000,
     enableOfflineQueue: false,
-    // What the check is for (loading, role) the link looks at itself.
-    enableReadyCheck: false,
+    // The link looks itself at what the check is for (loading, role); but a Sentinel that names a replica is left by it alone.
+    enableReadyCheck: sentinels !== undefined,
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
     // Commands under way fail as soon as their connection is lost.

@@ -152,7 +152,16 @@ class Server implements RedisServer {
       ...(tls ? ['--tls-cert-file', tls.cert, '--tls-key-file', tls.key] : []),
       ...['--bind', '127.0.0.1', '--dir', this.#directory],
       ...(sentinel === undefined
-        ? ['--save', '', '--appendonly', aof ? 'yes' : 'no', '--appendfsync', 'always']
+        ? [
+            '--save',
+            '',
+            '--appendonly',
+            aof ? 'yes' : 'no',
+            '--appendfsync',
+            'always',
+            '--repl-diskless-sync-delay',
+            '0',
+          ]
         : []),
       ...(password === undefined ? [] : ['--requirepass', password, '--masterauth', password]),
       ...(replicaOf ? ['--replicaof', '127.0.0.1', `${replicaOf.port}`] : []),

@@ -9,7 +9,7 @@ export interface Relay {
   heal(): void
   /** The next answer that holds these bytes does not arrive, and its connection is lost. */
   loseAnswer(holding: string): void
-  /** Nothing gets through either way, and no connection ends; until {@link heal}, when they all do. */
+  /** What is connected carries nothing any more, for good, and no connection ends; new ones are so too, until {@link heal}. */
   freeze(): void
   /** New connections lead to another port; those that are there end. */
   leadTo(port: number): void
@@ -18,6 +18,7 @@ export interface Relay {
 
 export async function startRelay(first: number, scope: Scoped = {}): Promise<Relay> {
   const sockets = new Set<Socket>()
+  const dead = new WeakSet<Socket>()
   let target = first
   let isCut = false
   let isFrozen = false
@@ -29,6 +30,7 @@ export async function startRelay(first: number, scope: Scoped = {}): Promise<Rel
     if (isCut) return void client.destroy()
     const upstream = connect(target, '127.0.0.1')
     const pair = [client, upstream]
+    if (isFrozen) dead.add(client)
     for (const socket of pair) {
       sockets.add(socket)
       socket.on('error', () => {})
@@ -40,10 +42,10 @@ export async function startRelay(first: number, scope: Scoped = {}): Promise<Rel
       })
     }
     client.on('data', (chunk) => {
-      if (!isFrozen) upstream.write(chunk)
+      if (!dead.has(client)) upstream.write(chunk)
     })
     upstream.on('data', (chunk) => {
-      if (isFrozen) return
+      if (dead.has(client)) return
       if (losing !== undefined && chunk.includes(losing)) {
         losing = undefined
         return void client.destroy()
@@ -64,7 +66,6 @@ export async function startRelay(first: number, scope: Scoped = {}): Promise<Rel
       endAll()
     },
     heal() {
-      if (isFrozen) endAll()
       isCut = false
       isFrozen = false
     },
@@ -73,6 +74,7 @@ export async function startRelay(first: number, scope: Scoped = {}): Promise<Rel
     },
     freeze() {
       isFrozen = true
+      for (const socket of sockets) dead.add(socket)
     },
     leadTo(port) {
       target = port
