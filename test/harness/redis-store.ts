@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { ConfigStore, ConfigSync, Document, PutResult, Revision, RevisionRef } from 'millrace'
 import { systemClock } from '../../core/host/clock.ts'
 import { createInstance, type InstanceDeps } from '../../core/host/instance.ts'
-import { builtIn } from '../../core/host/registry.ts'
+import { builtIn, type LoadedPlugin } from '../../core/host/registry.ts'
 import redisStore from '../../plugins/config-store/redis.ts'
 import redisSync from '../../plugins/config-sync/redis.ts'
 import { MemoryStore } from '../conformance/memory-store.ts'
@@ -17,6 +17,8 @@ export interface MadeStore {
 }
 
 const nothing = { add() {}, set() {} }
+const storePlugin = () => builtIn(redisStore as never) as unknown as LoadedPlugin<'config-store'>
+const syncPlugin = () => builtIn(redisSync as never) as unknown as LoadedPlugin<'config-sync'>
 
 function deps(warnings: string[]): Pick<InstanceDeps, 'id' | 'clock' | 'random' | 'log' | 'metrics'> {
   const warn = (message: string): void => void warnings.push(message)
@@ -34,7 +36,7 @@ export async function makeStore(
   given: Scoped & { fleet?: string } = {},
 ): Promise<MadeStore> {
   const warnings: string[] = []
-  const { instance, stop } = await createInstance(builtIn(redisStore), 'config-store', options, {
+  const { instance, stop } = await createInstance(storePlugin(), 'config-store', options, {
     ...deps(warnings),
     fleet: given.fleet ?? 'default',
     node: { id: `node-${randomUUID().slice(0, 4)}`, boot: randomUUID() },
@@ -70,7 +72,7 @@ export async function makeSync(options: object, given: SyncNode = {}): Promise<M
     address: '127.0.0.1:1',
     zone: '',
   } as const
-  const { instance, stop } = await createInstance(builtIn(redisSync), 'config-sync', options, {
+  const { instance, stop } = await createInstance(syncPlugin(), 'config-sync', options, {
     ...deps(warnings),
     fleet: given.fleet ?? 'default',
     fleetKey: given.fleetKey,

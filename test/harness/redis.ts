@@ -12,7 +12,8 @@ export interface RedisSettings extends Scoped {
   /** Append-only file, written before each answer. Default false: a restart begins empty. */
   readonly aof?: boolean
   readonly password?: string
-  readonly replicaOf?: RedisServer
+  /** On this machine. */
+  readonly replicaOf?: { readonly port: number }
   readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
   /** Further lines of its config, as arguments: `['--maxmemory', '10mb']`. */
   readonly more?: readonly string[]

@@ -1,4 +1,5 @@
 /** The Redis store while its server is killed, stopped, cut off and replaced. */
+import { setImmediate } from 'node:timers/promises'
 import type { PutResult, Revision } from 'millrace'
 import { describe, expect, test } from 'vitest'
 import { type RedisServer, startRedis } from '../harness/redis.ts'
@@ -19,8 +20,10 @@ async function replicated(master: RedisServer, replica: RedisServer): Promise<vo
 
 async function settled(condition: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 20_000
-  while (!(await condition()))
+  while (!(await condition())) {
     if (performance.now() > deadline) throw new Error('Timed out waiting for a condition')
+    await setImmediate()
+  }
 }
 
 const committed = (result: PutResult): Revision => {
@@ -157,9 +160,11 @@ test('at stop a write under way is unknown, and a read is refused', async () => 
 describe('a replica is promoted', () => {
   async function pair(options: object = {}) {
     const master = await startRedis()
-    const replica = await startRedis({ replicaOf: master })
+    const link = await startRelay(master.port)
+    const replica = await startRedis({ replicaOf: link })
     const relay = await startRelay(master.port)
     const { store } = await makeStore({ url: `redis://127.0.0.1:${relay.port}`, timeout: '1s', ...options })
+    await master.command('set', 'ballast', 'x')
     await replicated(master, replica)
     const promote = async (): Promise<void> => {
       await master.kill()
@@ -167,15 +172,15 @@ describe('a replica is promoted', () => {
       await replica.command('replicaof', 'no', 'one')
       relay.leadTo(replica.port)
     }
-    return { master, replica, relay, store, promote }
+    return { master, replica, link, store, promote }
   }
 
   test('what it did not have is gone, and the fork can be seen: a lower number, then the same with another id', async () => {
-    const { master, replica, store, promote } = await pair()
+    const { master, replica, link, store, promote } = await pair()
     const kept = await write(store, 'config', 'v1', null)
     const lineage = await store.lineage()
     await replicated(master, replica)
-    replica.pause()
+    link.cut()
     const lost = await write(store, 'config', 'v2', kept)
     await promote()
     await settled(async () => (await store.get('config').catch(() => null)) !== null)
@@ -193,10 +198,10 @@ describe('a replica is promoted', () => {
   })
 
   test('a lease that it did not have is given to nobody new before it must be over; its token is never reached again', async () => {
-    const { master, replica, store, promote } = await pair()
+    const { master, replica, link, store, promote } = await pair()
     const first = await store.lease('other', 'x', 1500)
     await replicated(master, replica)
-    replica.pause()
+    link.cut()
     const lost = await store.lease('relay', 'old', 1500)
     expect(lost?.valid()).toBe(true)
     await promote()
