@@ -14,9 +14,12 @@ import consecutiveErrors from './circuit-breaker/consecutive-errors.ts'
 import errorRate from './circuit-breaker/error-rate.ts'
 import latency from './circuit-breaker/latency.ts'
 import memory from './config-store/memory.ts'
+import redisStore from './config-store/redis.ts'
 import sqlite from './config-store/sqlite.ts'
 import native from './config-sync/native.ts'
 import poll from './config-sync/poll.ts'
+import redisSync from './config-sync/redis.ts'
+import redisPubsub from './config-sync/redis-pubsub.ts'
 import basicAuth from './filter/basic-auth.ts'
 import bodyLimit from './filter/body-limit.ts'
 import cacheControl from './filter/cache-control.ts'
@@ -51,6 +54,9 @@ export const builtins: readonly AnyPlugin[] = [
   sqlite,
   native,
   poll,
+  redisStore,
+  redisSync,
+  redisPubsub,
   basicAuth,
   bodyLimit,
   cacheControl,

@@ -11,6 +11,7 @@ const programs = [
   { program: 'chromium', version: '--version', debian: 'chromium' },
   { program: 'nginx', version: '-v', debian: 'nginx' },
   { program: 'haproxy', version: '-v', debian: 'haproxy' },
+  { program: 'redis-server', version: '--version', debian: 'redis-server' },
   { program: 'wrk', version: '-v', debian: 'wrk' },
 ]
 

@@ -14,6 +14,8 @@ import type { PluginRegistry } from './registry.ts'
 export interface SyncDeps {
   readonly registry: PluginRegistry
   readonly store: ConfigStore
+  /** Whose changes these are. */
+  readonly fleet: string
   readonly self: FleetNode
   /** Prefixes of the documents that matter here. */
   readonly documents: readonly string[]
@@ -46,9 +48,9 @@ export function syncUse(
 
 /** @throws MR_PLUGIN_UNKNOWN, MR_PLUGIN_OPTIONS, MR_PLUGIN_CREATE, MR_PLUGIN_TIMEOUT; a bus that is down is none of these */
 export async function openSync(use: SyncUse, deps: SyncDeps): Promise<OpenSync> {
-  const { registry, store, self, documents, clock, random, log, metrics } = deps
+  const { registry, store, fleet, self, documents, clock, random, log, metrics } = deps
   const made = await createInstance(registry.find('config-sync', use.use), 'config-sync', use.options, {
-    ...{ id: 'sync', path: use.path, clock, log, metrics, store, documents },
+    ...{ id: 'sync', path: use.path, clock, log, metrics, store, fleet, documents },
     random: () => random(),
     network: noNetwork(),
     members: alone(self),

@@ -82,6 +82,7 @@ export class StoreFollower {
     const started = engine.start()
     const self = { id: node.id, boot, role: 'lb', address: node.advertise, zone: node.zone } as const
     this.#sync = await openSync(use, {
+      fleet,
       ...{ registry, store, self, documents: [configDocument], clock, random, log },
       metrics: server.metricsOf('sync', use.use),
       hint: (document, revision) => engine.hint(document, revision),

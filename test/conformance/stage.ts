@@ -131,6 +131,8 @@ export class Stage<K extends PluginKind> {
       case 'config-sync':
         return {
           ...process,
+          fleet: 'default',
+          fleetKey: 'of-the-conformance-kit',
           documents: [''],
           hint: (document: string, revision?: RevisionRef) => told.push({ call: 'hint', document, revision }),
           bus: (state: 'up' | 'down') => told.push({ call: 'bus', state }),

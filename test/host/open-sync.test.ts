@@ -20,6 +20,7 @@ async function open(use: string, watched = true) {
   const told: unknown[] = []
   const chosen: SyncUse = { use, options: {}, path: 'sync', pollMs: 1000, reconcileMs: 60_000 }
   const opened = await openSync(chosen, {
+    fleet: 'test',
     ...{ registry, store, documents: ['config'], clock: systemClock, random: Math.random },
     self: { id: 'lb-1', boot: 'b', role: 'lb', address: '127.0.0.1', zone: '' },
     log: { debug() {}, info() {}, warn() {}, error() {} },
