@@ -121,7 +121,7 @@ class Room {
   #why = 'it gave no reason'
   readonly #worker: Worker
   readonly #now: MessagePort
-  readonly #signal = new Int32Array(new SharedArrayBuffer(4))
+  readonly #signal = new Int32Array(new SharedArrayBuffer(8))
   readonly #waiting = new Map<number, PromiseWithResolvers<Described>>()
   #last = 0
 
@@ -156,7 +156,10 @@ class Room {
     // While somebody waits the thread counts; a process that has nothing else to do would end before the answer.
     this.#worker.ref()
     this.#worker.postMessage({ id, task })
-    const late = setTimeout(() => void this.end(), longestMs)
+    const late = setTimeout(() => {
+      this.#why = `it took more than ${longestMs / 1000} s`
+      void this.end()
+    }, longestMs)
     try {
       return await waiting.promise
     } catch (error) {
@@ -174,13 +177,20 @@ class Room {
   /** Waits for the answer, on the spot. */
   ask(task: Task, question: Question): Answer {
     Atomics.store(this.#signal, 0, 0)
+    // Its end is told in the next turn of the event loop, for which nobody can wait here.
+    if (Atomics.load(this.#signal, 1) === 1) return this.#gone()
     this.#now.postMessage({ task, question })
     if (Atomics.wait(this.#signal, 0, 0, longestMs) === 'timed-out') {
       void this.end()
       return { type: 'threw', message: `no answer within ${longestMs / 1000} s` }
     }
     const answer = receiveMessageOnPort(this.#now)?.message as Answer | undefined
-    return answer ?? { type: 'threw', message: 'no answer' }
+    return answer ?? this.#gone()
+  }
+
+  #gone(): Answer {
+    this.alive = false
+    return { type: 'threw', message: 'its code ended the thread that tried it' }
   }
 
   async end(): Promise<void> {

@@ -99,10 +99,28 @@ test('what is wrong with a file is said as elsewhere', async () => {
   })
 })
 
-test('what was loaded before the room was cleared is still answered for', async () => {
+test('code that ends its thread while it is asked is not waited for', async () => {
+  const { load } = bench()
+  const { definition } = await load(
+    plugin(
+      "options: { '~standard': { version: 1, vendor: 'own', validate: () => process.exit(1) } }, create: () => ({})",
+    ),
+  )
+  const ended = [{ message: expect.stringContaining('its code ended the thread that tried it') }]
+  // The second time without a turn of the event loop, in which its end would be told.
+  expect(optionProblems(definition, {})).toMatchObject(ended)
+  expect(optionProblems(definition, {})).toMatchObject(ended)
+  expect((await load(plain('mended'))).definition.name).toBe('a')
+})
+
+// No package.json says what a.js is: what the disk holds by then must not be taken for it.
+test.each([
+  'a.ts',
+  'a.js',
+])('what was loaded before the room was cleared is still answered for: %s', async (name) => {
   const { load } = bench(2)
-  const first = await load(plugin('options: z.strictObject({ first: z.number() }), create: () => ({})'))
-  for (let i = 0; i < 7; i++) await load(plain(String(i)))
+  const first = await load(plugin('options: z.strictObject({ first: z.number() }), create: () => ({})'), name)
+  for (let i = 0; i < 7; i++) await load(plain(String(i)), name)
   expect(optionProblems(first.definition, { first: 1 })).toEqual([])
   expect(optionProblems(first.definition, { first: 'x' })).toMatchObject([{ path: ['first'] }])
 })
