@@ -40,7 +40,8 @@ export type Answer =
   /** The schema is asynchronous. */
   | { readonly type: 'late' }
   | { readonly type: 'table'; readonly bytes: Uint8Array }
-  | { readonly type: 'threw'; readonly message: string }
+  /** `late`: it did not answer at all. */
+  | { readonly type: 'threw'; readonly message: string; readonly late?: boolean }
 
 interface RoomData {
   /** Questions whose asker stands still until the signal comes. */
