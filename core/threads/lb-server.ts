@@ -257,7 +257,7 @@ export class LbServer {
       timeoutMs,
       hurry: this.#hurry.signal,
       startDrain: () => {
-        for (const link of this.#supervisor.online()) link.send({ type: 'drain' })
+        for (const link of this.#supervisor.holding()) link.send({ type: 'drain' })
       },
       closeListeners: async () => {
         // From here on a thread that dies is not missed, and nothing opens a listener again.
