@@ -18,8 +18,16 @@ const flags = ['--no-memory-protection-keys', '--no-parallel-scavenge'].filter(
   (flag) => !process.execArgv.includes(flag),
 )
 const serves = process.argv[2] === 'up' || process.argv[2] === 'lb'
-// A channel to a parent (`fork`) would be lost, and Windows cannot do it.
-if (serves && flags.length > 0 && process.execve && !process.send && process.platform !== 'win32') {
+// The flags are those of this Node: another may refuse them. A channel to a parent (`fork`) would be lost, and Windows
+// cannot do it.
+if (
+  serves &&
+  process.versions.node.startsWith('24.') &&
+  flags.length > 0 &&
+  process.execve &&
+  !process.send &&
+  process.platform !== 'win32'
+) {
   process.execve(process.execPath, [
     process.execPath,
     ...flags,

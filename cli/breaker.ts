@@ -147,9 +147,13 @@ function decisionText(forced: string, record: BreakerRecord | undefined): string
 /** Base URL, without a slash at its end. */
 async function adminOf(terminal: Terminal, { url, config }: Place): Promise<string> {
   if (url !== undefined) {
-    if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+    const at = /^https?:\/\//.test(url) ? URL.parse(url) : null
+    // Not repeated: there is a password in it.
+    if (at && (at.username || at.password))
+      throw new UsageError(`--url: expected no name and password in it, as in ${usualUrl}`)
+    if (!at || at.search || at.hash)
       throw new UsageError(`--url: expected a URL such as ${usualUrl}, not ${url}`)
-    return url.replace(/\/+$/, '')
+    return url.replace(/[/?#]+$/, '')
   }
   if (config === undefined && !hasUsualConfig(terminal)) return usualUrl
   const source = findConfig(terminal, config)

@@ -9,6 +9,7 @@ import { findConfig, type Loaded, loadWithPlugins, tellWarnings } from './load.t
 import type { Verb } from './main.ts'
 import { withOptionDefaults } from './option-defaults.ts'
 import { pluginTree } from './plugin-tree.ts'
+import { withoutSecrets } from './secrets.ts'
 import { timeImports } from './start-up.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -65,10 +66,15 @@ function backendLabel({ url, weight, zone, priority }: BackendConfig): string {
   ].join(' ')
 }
 
-function serviceLines(service: ServiceConfig, top: readonly string[]): string[] {
+function serviceLines(
+  service: ServiceConfig,
+  top: readonly string[],
+  redact: LoadedConfig['redact'],
+): string[] {
   const filters = [...top, ...chain(service.filters)].join(' → ')
   const { fallback } = service.breaker ?? {}
-  const instead = fallback && ` (fallback ${JSON.stringify(fallbackText(fallback))})`
+  const instead =
+    fallback && ` (fallback ${JSON.stringify(withoutSecrets(fallbackText(fallback), redact, true))})`
   const breaker = service.breaker ? service.breaker.use + (instead ?? '') : 'off'
   const rows = [
     `service   ${service.name}`,
@@ -81,7 +87,11 @@ function serviceLines(service: ServiceConfig, top: readonly string[]): string[] 
 }
 
 /** What happens to one request, for each listener that would accept it. */
-function explainRoute({ snapshot }: LoadedConfig, query: RouteQuery, only: string | undefined): string {
+function explainRoute(
+  { snapshot, redact }: LoadedConfig,
+  query: RouteQuery,
+  only: string | undefined,
+): string {
   const listeners = snapshot.listeners.filter(({ name }) => only === undefined || name === only)
   if (listeners.length === 0) {
     const names = snapshot.listeners.map(({ name }) => name).join(', ')
@@ -97,7 +107,7 @@ function explainRoute({ snapshot }: LoadedConfig, query: RouteQuery, only: strin
     if (route === undefined) return `${head}\nroute     none: 404 MR_NO_ROUTE`
     const services = route.services.map(({ service }) => snapshot.services[service])
     const top = [...chain(snapshot.filters), ...chain(route.filters)]
-    const rest = services.flatMap((service) => serviceLines(service, top))
+    const rest = services.flatMap((service) => serviceLines(service, top, redact))
     return [head, `route     ${route.name} → ${servicesLabel(route)}`, ...rest].join('\n')
   })
   return blocks.join('\n\n')

@@ -76,8 +76,10 @@ async function filterTrees(around: Around, filters: readonly FilterUse[], prefix
   return trees
 }
 
-const fallbackLeaf = (fallback: BreakerFallback | undefined): Tree[] =>
-  fallback === undefined ? [] : [leaf(`fallback: ${JSON.stringify(fallbackText(fallback))}`)]
+const fallbackLeaf = (fallback: BreakerFallback | undefined, redact: Around['redact']): Tree[] =>
+  fallback === undefined
+    ? []
+    : [leaf(`fallback: ${JSON.stringify(withoutSecrets(fallbackText(fallback), redact, true))}`)]
 
 async function serviceTree(around: Around, service: ServiceConfig): Promise<Tree> {
   const { name, filters, algorithm, breaker, health } = service
@@ -86,7 +88,13 @@ async function serviceTree(around: Around, service: ServiceConfig): Promise<Tree
   children.push(await useTree(around, 'algorithm', algorithm, `${prefix}/algorithm`))
   if (breaker)
     children.push(
-      await useTree(around, 'circuit-breaker', breaker, `${prefix}/breaker`, fallbackLeaf(breaker.fallback)),
+      await useTree(
+        around,
+        'circuit-breaker',
+        breaker,
+        `${prefix}/breaker`,
+        fallbackLeaf(breaker.fallback, around.redact),
+      ),
     )
   if (health) children.push(await useTree(around, 'health-source', health, `${prefix}/health`))
   return { label: `service ${name}`, children }

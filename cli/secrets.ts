@@ -6,6 +6,8 @@ export const hidden = '(hidden)'
 /** Names of options and header fields. */
 const secretName =
   /(?:pass(?:word|phrase|wd)?|secret|token|credential|authorization|(?:private|api|access|signing|shared)[-_]?key)s?$/i
+/** `//name:` and what stands before the `@`. */
+const urlPassword = /(\/\/[^\s/:@]*:)[^\s/@]+(?=@)/g
 const privateKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 
 /**
@@ -15,7 +17,8 @@ const privateKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
 export function withoutSecrets(value: unknown, redact: (text: string) => string, inUse = false): unknown {
   if (typeof value === 'string') {
     if (privateKey.test(value)) return hidden
-    return inUse ? redact(value) : value
+    const open = inUse ? redact(value) : value
+    return open.replace(urlPassword, `$1${hidden}`)
   }
   if (Array.isArray(value)) return value.map((item) => withoutSecrets(item, redact, inUse))
   if (typeof value !== 'object' || value === null) return value
@@ -29,18 +32,20 @@ export function withoutSecrets(value: unknown, redact: (text: string) => string,
 
 /** Options without those that the plugin's JSON Schema marks as secret. */
 export function withoutMarked<T extends object>(options: T, schema: object | undefined): T {
-  const paths = new Set(schema === undefined ? [] : secretPaths(schema as Record<string, unknown>))
-  return paths.size === 0 ? options : (hide(options, '', paths) as T)
+  const paths = schema === undefined ? [] : secretPaths(schema as Record<string, unknown>)
+  return paths.length === 0 ? options : (hide(options, [''], paths) as T)
 }
 
-function hide(value: unknown, path: string, paths: ReadonlySet<string>): unknown {
-  if (paths.has(path) || (path !== '' && paths.has(path.replace(/[^.]*$/, '*')))) return hidden
-  if (Array.isArray(value)) return value.map((item) => hide(item, path, paths))
+/** @param at the paths that the place has: its own, and those with `*` for a key */
+function hide(value: unknown, at: readonly string[], secret: readonly string[]): unknown {
+  if (at.some((path) => secret.includes(path))) return hidden
+  if (Array.isArray(value)) return value.map((item) => hide(item, at, secret))
   if (typeof value !== 'object' || value === null) return value
+  const within = (name: string): string[] =>
+    at
+      .flatMap((path) => [name, '*'].map((step) => (path === '' ? step : `${path}.${step}`)))
+      .filter((path) => secret.some((one) => one === path || one.startsWith(`${path}.`)))
   return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [
-      name,
-      hide(item, path === '' ? name : `${path}.${name}`, paths),
-    ]),
+    Object.entries(value).map(([name, item]) => [name, hide(item, within(name), secret)]),
   )
 }

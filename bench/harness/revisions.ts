@@ -52,23 +52,31 @@ export function removeCheckouts(repository: string, checkouts: readonly Checkout
 
 /** Those at hand where the revision asks for the same, or for none in particular. @throws MR_USAGE */
 function installPackages(repository: string, checkout: string, projects: readonly string[]): void {
-  let installed = false
-  for (const project of projects) {
-    const [here, there] = [join(repository, project), join(checkout, project)]
-    const changed = changedLocks(here, there)
-    const other = changed.find((name) => !npmLocks.includes(name))
-    if (other !== undefined)
-      throw new MillraceError(
-        'MR_USAGE',
-        `${other} of ${basename(checkout)} is not that of the working tree, and only npm's packages can be installed beside ` +
-          'those at hand: compare revisions with the same packages',
-      )
-    if (changed.length > 0) {
-      const stdio: ['ignore', 'ignore', 'inherit'] = ['ignore', 'ignore', 'inherit']
-      execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: there, stdio })
-      installed = true
-    } else if (!installed) linkPackages(here, there)
+  const changed = new Set(projects.filter((project) => changedLock(repository, checkout, project)))
+  // All before the first link: npm may take the folder above for the one it installs in, and would empty what a link leads to.
+  for (const project of changed) {
+    const stdio: ['ignore', 'ignore', 'inherit'] = ['ignore', 'ignore', 'inherit']
+    execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: join(checkout, project), stdio })
   }
+  for (const project of projects) {
+    const there = join(checkout, project)
+    const hasOwn = locks.some((name) => existsSync(join(there, name)))
+    if (!changed.has(project) && (changed.size === 0 || hasOwn))
+      linkPackages(join(repository, project), there)
+  }
+}
+
+/** npm's lock file of the revision is another one. @throws MR_USAGE when that of another installer is */
+function changedLock(repository: string, checkout: string, project: string): boolean {
+  const changed = changedLocks(join(repository, project), join(checkout, project))
+  const other = changed.find((name) => !npmLocks.includes(name))
+  if (other !== undefined)
+    throw new MillraceError(
+      'MR_USAGE',
+      `${other} of ${basename(checkout)} is not that of the working tree, and only npm's packages can be installed beside ` +
+        'those at hand: compare revisions with the same packages',
+    )
+  return changed.length > 0
 }
 
 /** Those that the revision has and that are not the same here. */

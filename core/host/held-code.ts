@@ -3,17 +3,16 @@
 import type { CodeFiles } from './code-hash.ts'
 
 export class HeldCode {
-  #versions = new Map<string, CodeFiles>()
-  #before = new Map<string, CodeFiles>()
+  readonly #versions = new Map<string, CodeFiles>()
 
-  /** From now on these are there, and those of the time before: what still runs may import a file late. */
+  /** From now on these are there too. None is forgotten: what runs may import a file late, whatever was refused since, and the
+   * thread keeps the modules of every version anyway. */
   hold(versions: readonly CodeFiles[]): void {
-    this.#before = this.#versions
-    this.#versions = new Map(versions.map((code) => [code.hash, code]))
+    for (const code of versions) this.#versions.set(code.hash, code)
   }
 
   /** The text of a file of a version; undefined when it is not held. */
   text(hash: string, url: string): string | undefined {
-    return (this.#versions.get(hash) ?? this.#before.get(hash))?.files.get(url)
+    return this.#versions.get(hash)?.files.get(url)
   }
 }

@@ -14,6 +14,7 @@ import {
   type ResolveHookContext,
   registerHooks,
 } from 'node:module'
+import { compileFunction } from 'node:vm'
 import type { HeldCode } from './held-code.ts'
 
 const packageScheme = 'millrace-plugin:'
@@ -121,8 +122,8 @@ function loadHeld(held: HeldCode, url: string, context: LoadHookContext, next: N
   const hash = versionOf(url)
   const source = hash === undefined ? undefined : held.text(hash, withoutVersions(url))
   if (source === undefined) return next(url, context)
-  const format = formatOf(withoutVersions(url)) ?? context.format ?? undefined
-  // What Node would have to look into to know what it is, and CommonJS, stay Node's.
+  const format = formatOf(withoutVersions(url)) ?? context.format ?? formatOfText(url, source)
+  // CommonJS stays Node's.
   const plain = format === 'module' || format === 'module-typescript' || format === 'json'
   return plain ? { format, source, shortCircuit: true } : next(url, context)
 }
@@ -134,6 +135,17 @@ function versionOf(url: string | undefined): string | undefined {
 function formatOf(url: string): 'module-typescript' | 'module' | undefined {
   if (/\.m?ts$/.test(url)) return 'module-typescript'
   return url.endsWith('.mjs') ? 'module' : undefined
+}
+
+/** Of a `.js` file where no package.json says what it is: as Node does, but of the text that is held, not of what the disk holds now. */
+function formatOfText(url: string, text: string): 'module' | undefined {
+  if (!withoutVersions(url).endsWith('.js')) return undefined
+  try {
+    compileFunction(text, ['exports', 'require', 'module', '__filename', '__dirname'])
+    return undefined
+  } catch {
+    return 'module'
+  }
 }
 
 /** True for code of installed packages. */

@@ -13,6 +13,12 @@ export function blame(stack: string, plugins: readonly LoadedPlugin[]): LoadedPl
   return undefined
 }
 
+/** What can be told of whatever code threw: a plugin's error may carry anything under these names. */
+export function toldOf(error: unknown): { readonly stack: string; readonly message: string } {
+  if (!(error instanceof Error)) return { stack: '', message: String(error) }
+  return { stack: String(error.stack ?? ''), message: String(error.message) }
+}
+
 function owns({ source, definition, hash, entry }: LoadedPlugin, url: string): boolean {
   // By convention the file of a built-in is named after it.
   if (source === 'built-in')

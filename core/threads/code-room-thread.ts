@@ -40,17 +40,23 @@ export type Answer =
   /** The schema is asynchronous. */
   | { readonly type: 'late' }
   | { readonly type: 'table'; readonly bytes: Uint8Array }
-  | { readonly type: 'threw'; readonly message: string }
+  /** `late`: it did not answer at all. */
+  | { readonly type: 'threw'; readonly message: string; readonly late?: boolean }
 
 interface RoomData {
   /** Questions whose asker stands still until the signal comes. */
   readonly now: MessagePort
+  /** 1 where there is something to read: [0] an answer, [1] the end of this thread, after which none comes. */
   readonly signal: Int32Array<SharedArrayBuffer>
 }
 
 function run(port: MessagePort, { now, signal }: RoomData): void {
   const held = new HeldCode()
   installResolver(held)
+  process.once('exit', () => {
+    Atomics.store(signal, 1, 1)
+    tell(signal)
+  })
   const load = (task: Task): Promise<LoadedPlugin> => {
     held.hold([task.code])
     return loadText(task.source, task.code)
@@ -64,9 +70,13 @@ function run(port: MessagePort, { now, signal }: RoomData): void {
       .then((loaded) => answerTo(loaded, question))
       .catch((error: unknown): Answer => ({ type: 'threw', message: textOf(error) }))
     now.postMessage(answer)
-    Atomics.store(signal, 0, 1)
-    Atomics.notify(signal, 0)
+    tell(signal)
   })
+}
+
+function tell(signal: RoomData['signal']): void {
+  Atomics.store(signal, 0, 1)
+  Atomics.notify(signal, 0)
 }
 
 function describe({ definition }: LoadedPlugin): Answer {

@@ -29,13 +29,15 @@ const entryUrl = new URL(`./code-room-thread${extension}`, import.meta.url)
 
 export class CodeRoom {
   readonly #longestHistory: number
+  readonly #longestMs: number
   #room: Room | undefined
   /** By entry: the last version, so that code that stays is not asked about again. */
   readonly #known = new Map<string, LoadedPlugin>()
 
   /** The thread is started when it is first needed, and keeps no process alive. */
-  constructor(history: number = longestHistory) {
+  constructor(history: number = longestHistory, ms: number = longestMs) {
     this.#longestHistory = history
+    this.#longestMs = ms
   }
 
   /**
@@ -71,7 +73,18 @@ export class CodeRoom {
   }
 
   #stand(source: PluginSource, code: CodeFiles, described: Described): AnyPlugin {
-    const ask = (question: Question): Answer => this.#ready(code).ask({ source, code }, question)
+    let silent: Answer | undefined
+    const ask = (question: Question): Answer => {
+      if (silent) return silent
+      const answer = this.#ready(code).ask({ source, code }, question)
+      if (answer.type !== 'threw' || !answer.late) return answer
+      // A config asks for each use of the plugin, in one turn: the main thread stands still for one of them, not for all.
+      silent = answer
+      setImmediate(() => {
+        silent = undefined
+      })
+      return answer
+    }
     const validate = (value: unknown) => {
       const answer = ask({ type: 'validate', value })
       if (answer.type === 'threw') throw new Error(answer.message)
@@ -107,7 +120,7 @@ export class CodeRoom {
       void this.#room?.end()
       this.#room = undefined
     }
-    if (!this.#room?.alive) this.#room = new Room()
+    if (!this.#room?.alive) this.#room = new Room(this.#longestMs)
     this.#room.versions.add(version)
     return this.#room
   }
@@ -121,11 +134,13 @@ class Room {
   #why = 'it gave no reason'
   readonly #worker: Worker
   readonly #now: MessagePort
-  readonly #signal = new Int32Array(new SharedArrayBuffer(4))
+  readonly #signal = new Int32Array(new SharedArrayBuffer(8))
   readonly #waiting = new Map<number, PromiseWithResolvers<Described>>()
+  readonly #longestMs: number
   #last = 0
 
-  constructor() {
+  constructor(ms: number) {
+    this.#longestMs = ms
     const { port1, port2 } = new MessageChannel()
     this.#now = port1
     const workerData = { now: port2, signal: this.#signal }
@@ -156,7 +171,10 @@ class Room {
     // While somebody waits the thread counts; a process that has nothing else to do would end before the answer.
     this.#worker.ref()
     this.#worker.postMessage({ id, task })
-    const late = setTimeout(() => void this.end(), longestMs)
+    const late = setTimeout(() => {
+      this.#why = `it took more than ${this.#longestMs / 1000} s`
+      void this.end()
+    }, this.#longestMs)
     try {
       return await waiting.promise
     } catch (error) {
@@ -174,13 +192,20 @@ class Room {
   /** Waits for the answer, on the spot. */
   ask(task: Task, question: Question): Answer {
     Atomics.store(this.#signal, 0, 0)
+    // Its end is told in the next turn of the event loop, for which nobody can wait here.
+    if (Atomics.load(this.#signal, 1) === 1) return this.#gone()
     this.#now.postMessage({ task, question })
-    if (Atomics.wait(this.#signal, 0, 0, longestMs) === 'timed-out') {
+    if (Atomics.wait(this.#signal, 0, 0, this.#longestMs) === 'timed-out') {
       void this.end()
-      return { type: 'threw', message: `no answer within ${longestMs / 1000} s` }
+      return { type: 'threw', message: `no answer within ${this.#longestMs / 1000} s`, late: true }
     }
     const answer = receiveMessageOnPort(this.#now)?.message as Answer | undefined
-    return answer ?? { type: 'threw', message: 'no answer' }
+    return answer ?? this.#gone()
+  }
+
+  #gone(): Answer {
+    this.alive = false
+    return { type: 'threw', message: 'its code ended the thread that tried it' }
   }
 
   async end(): Promise<void> {

@@ -76,7 +76,8 @@ export class Handover {
     const drain = new ThreadDrain([old])
     this.#leaving = { link: old, drain }
     old.send({ type: 'drain' })
-    await drain.closeListeners(closingMs)
+    // One that hangs in plugin code answers nothing, and would keep its share of the connections.
+    await this.#atMost(startMs, drain.closeListeners(closingMs))
     await this.#atMost(closingMs + this.#deps.timeoutMs(), drain.quiet())
     await this.#deps.supervisor.end(old)
     this.#leaving = undefined

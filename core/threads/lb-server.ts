@@ -19,7 +19,7 @@ import type { ServiceState } from '../observe/service-state.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
 import { AccessLogSwitch } from './access-log-switch.ts'
 import { Applier, type ApplyResult } from './apply.ts'
-import { blame } from './blame.ts'
+import { blame, toldOf } from './blame.ts'
 import { drain } from './drain.ts'
 import { ThreadDrain } from './drain-threads.ts'
 import { longestHistory } from './handover.ts'
@@ -274,7 +274,7 @@ export class LbServer {
       timeoutMs,
       hurry: this.#hurry.signal,
       startDrain: () => {
-        for (const link of this.#supervisor.online()) link.send({ type: 'drain' })
+        for (const link of this.#supervisor.holding()) link.send({ type: 'drain' })
       },
       closeListeners: async () => {
         // From here on a thread that dies is not missed, and nothing opens a listener again.
@@ -308,7 +308,7 @@ export class LbServer {
 
   /** An error outside of any hook ends a thread: whose was it? */
   #uncaught(link: ThreadLink, error: unknown): void {
-    const { stack = '', message } = error instanceof Error ? error : new Error(String(error))
+    const { stack, message } = toldOf(error)
     const loaded = blame(stack, this.#applier.plugins)
     const fields = { code: 'MR_THREAD', thread: link.thread, stack: withoutVersions(stack) }
     if (!loaded) {

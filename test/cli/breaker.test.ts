@@ -101,3 +101,14 @@ services: { shop: { backends: ["http://127.0.0.1:9001"] } }\n`
     expect(await show('-c', file)).toMatchObject({ status: 2, err: expect.stringContaining(words) })
   expect(await show('--url', '127.0.0.1:9901')).toMatchObject({ status: 2 })
 })
+
+test('--url with a password in it, or more than a base, is refused; the password is not repeated', async () => {
+  const show = (url: string): Promise<RunResult> => runCli(['breaker', 'show', '--url', url])
+  const withPassword = await show('http://ann:hunter2@127.0.0.1:9')
+  expect(withPassword).toMatchObject({ status: 2, err: expect.stringContaining('no name and password') })
+  expect(withPassword.out + withPassword.err).not.toContain('hunter2')
+  expect(await show('http://127.0.0.1:9/?a=b')).toMatchObject({
+    status: 2,
+    err: expect.stringContaining('expected a URL such as'),
+  })
+})

@@ -96,19 +96,25 @@ routes: [{ service: a, match: { headers: { authorization: Basic bWU6aHVudGVyMg==
 services:
   a:
     backends: ["http://127.0.0.1:\${PORT_OF_A}"]
+    breaker: { use: error-rate, fallback: { status: 503, headers: { x-word: "\${UPSTREAM_WORD}", x-token: plain-key-1 } } }
     filters:
       - { use: headers, request: { set: { x-upstream: "by \${UPSTREAM_WORD}", x-api-key: plain-key-1, x-kind: shown } } }
 `
-    const { out, err, status } = await runCli(['explain', '-c', 'lb.yaml'], {
+    const place = {
       directory: folderWith({ 'lb.yaml': secret }),
       env: { UPSTREAM_WORD: 'swordfish', PORT_OF_A: '9001' },
-    })
+    }
+    const { out, err, status } = await runCli(['explain', '-c', 'lb.yaml'], place)
     expect([status, err]).toEqual([0, ''])
     expect(out).not.toMatch(/swordfish|plain-key-1|bWU6aHVudGVyMg/)
     expect(out).toContain('x-upstream: by $' + '{UPSTREAM_WORD}')
     expect(out).toContain('x-api-key: (hidden)')
     expect(out).toContain('x-kind: shown')
     expect(out).toContain('http://127.0.0.1:9001')
+    const header = 'authorization: Basic bWU6aHVudGVyMg=='
+    const route = await runCli(['explain', '-c', 'lb.yaml', '-H', header, 'GET', '/'], place)
+    expect(route.out).toContain('(fallback {')
+    expect(route.out).not.toMatch(/swordfish|plain-key-1/)
   })
 
   test('hides what the schema of a plugin calls secret, however deep; says how long its import took', async () => {
@@ -119,18 +125,19 @@ services:
         api: 1, kind: 'filter', name: 'gate',
         options: z.strictObject({
           pin: secret, door: z.string(), others: z.array(z.strictObject({ pin: secret, door: z.string() })), byUser: z.record(z.string(), secret),
+          doors: z.record(z.string(), z.strictObject({ pin: secret, url: z.string() })),
         }),
         create(context) { if (context.id === 'filters/gate-2') throw new Error('no such door') ; return {} },
       })`
     const use = (door: string): string =>
-      `{ use: gate, pin: "0817", door: ${door}, others: [{ pin: "0818", door: side }], byUser: { ann: "0819" } }`
+      `{ use: gate, pin: "0817", door: ${door}, others: [{ pin: "0818", door: side }], byUser: { ann: "0819" }, doors: { a.b: { pin: "0816", url: "redis://x:y-0815@h/" } } }`
     const directory = folderWith({
       'gate.ts': plugin,
       'lb.yaml': `plugins: [./gate.ts]\nfilters: [${use('front')}, ${use('back')}]\n${config.replace('filters: [request-id]\n', '')}`,
     })
     const { status, out, err } = await runCli(['explain', '-c', 'lb.yaml'], { directory })
     expect([status, err]).toEqual([0, ''])
-    expect(out).not.toMatch(/081[789]/)
+    expect(out).not.toMatch(/081[5-9]/)
     expect(out).toMatch(/^# ├─ filter gate \(\.\/gate\.ts\), import [\d.]+ ms, create [\d.]+ ms$/m)
     expect(out).toMatch(/import [\d.]+ ms, create failed: MR_PLUGIN_CREATE .*no such door.*, as gate-2$/m)
     expect(out).toContain('# │  ├─ pin: "(hidden)"\n# │  ├─ door: "front"\n')
@@ -139,6 +146,7 @@ services:
       door: 'front',
       others: [{ pin: '(hidden)', door: 'side' }],
       byUser: { ann: '(hidden)' },
+      doors: { 'a.b': { pin: '(hidden)', url: 'redis://x:(hidden)@h/' } },
     })
   })
 

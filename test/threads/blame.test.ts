@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { AnyPlugin } from '../../core/contracts/plugin.ts'
 import type { LoadedPlugin } from '../../core/host/registry.ts'
-import { blame } from '../../core/threads/blame.ts'
+import { blame, toldOf } from '../../core/threads/blame.ts'
 
 const plugin = (name: string, more: Partial<LoadedPlugin>): LoadedPlugin => ({
   definition: { kind: 'filter', name } as AnyPlugin,
@@ -41,3 +41,12 @@ test.each([
 ])('%s', (_, frames, name) => {
   expect(blame(`Error: boom\n    ${frames}`, plugins)?.definition.name).toBe(name)
 })
+
+test.each([
+  [Object.assign(new Error('boom'), { stack: null }), { stack: '', message: 'boom' }],
+  [
+    Object.assign(new Error('boom'), { stack: 42, message: ['no', 'text'] }),
+    { stack: '42', message: 'no,text' },
+  ],
+  [undefined, { stack: '', message: 'undefined' }],
+])('whatever a plugin throws can be told: %#', (error, told) => expect(toldOf(error)).toEqual(told))

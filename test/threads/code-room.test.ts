@@ -1,20 +1,20 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { optionProblems, optionsJsonSchema, parseOptions } from '../../core/host/options.ts'
 import { CodeRoom } from '../../core/threads/code-room.ts'
 
-function bench(history?: number) {
+function bench(history?: number, ms?: number) {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-'))
   onTestFinished(() => rmSync(directory, { recursive: true }))
-  const room = new CodeRoom(history)
+  const room = new CodeRoom(history, ms)
   onTestFinished(() => room.close())
   const load = (text: string, name = 'a.ts') => {
     writeFileSync(join(directory, name), text)
     return room.load({ specifier: `./${name}`, kind: 'path', location: join(directory, name) })
   }
-  return { room, load }
+  return { room, load, directory }
 }
 
 const plugin = (body: string, kind = 'filter', more = ''): string => `
@@ -99,10 +99,44 @@ test('what is wrong with a file is said as elsewhere', async () => {
   })
 })
 
-test('what was loaded before the room was cleared is still answered for', async () => {
+test('code that ends its thread while it is asked is not waited for', async () => {
+  const { load } = bench()
+  const { definition } = await load(
+    plugin(
+      "options: { '~standard': { version: 1, vendor: 'own', validate: () => process.exit(1) } }, create: () => ({})",
+    ),
+  )
+  const ended = [{ message: expect.stringContaining('its code ended the thread that tried it') }]
+  // The second time without a turn of the event loop, in which its end would be told.
+  expect(optionProblems(definition, {})).toMatchObject(ended)
+  expect(optionProblems(definition, {})).toMatchObject(ended)
+  expect((await load(plain('mended'))).definition.name).toBe('a')
+})
+
+test('a schema that never answers is waited for once in a turn, however often a config asks', async () => {
+  const { load, directory } = bench(undefined, 3000)
+  const asked = join(directory, 'asked')
+  const { definition } = await load(
+    plugin(
+      `options: { '~standard': { version: 1, vendor: 'own', validate() { appendFileSync(${JSON.stringify(asked)}, 'x'); for (;;); } } }, create: () => ({})`,
+      'filter',
+      "import { appendFileSync } from 'node:fs'",
+    ),
+  )
+  const late = [{ message: expect.stringContaining('no answer within 3 s') }]
+  expect(optionProblems(definition, {})).toMatchObject(late)
+  expect(optionProblems(definition, {})).toMatchObject(late)
+  expect(readFileSync(asked, 'utf8')).toBe('x')
+})
+
+// No package.json says what a.js is: what the disk holds by then must not be taken for it.
+test.each([
+  'a.ts',
+  'a.js',
+])('what was loaded before the room was cleared is still answered for: %s', async (name) => {
   const { load } = bench(2)
-  const first = await load(plugin('options: z.strictObject({ first: z.number() }), create: () => ({})'))
-  for (let i = 0; i < 7; i++) await load(plain(String(i)))
+  const first = await load(plugin('options: z.strictObject({ first: z.number() }), create: () => ({})'), name)
+  for (let i = 0; i < 7; i++) await load(plain(String(i)), name)
   expect(optionProblems(first.definition, { first: 1 })).toEqual([])
   expect(optionProblems(first.definition, { first: 'x' })).toMatchObject([{ path: ['first'] }])
 })
