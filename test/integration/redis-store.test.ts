@@ -1,12 +1,14 @@
 /** The Redis store on a sound server: access, foreign data, limits, leases, and what it says of the server. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createCertificateAuthority } from '../harness/certificates.ts'
+import { untilFileEnds } from '../harness/cleanup.ts'
 import { type RedisServer, startRedis } from '../harness/redis.ts'
 import { makeStore, note, textOf, write, writeId } from '../harness/redis-store.ts'
 
+const cleanup = untilFileEnds()
 let server: RedisServer
 beforeAll(async () => {
-  server = await startRedis({ aof: true, cleanup: afterAll })
+  server = await startRedis({ aof: true, cleanup })
 })
 beforeEach(async () => {
   await server.command('flushall')

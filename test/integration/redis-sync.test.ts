@@ -1,6 +1,7 @@
 /** Hints over a real Redis: what proves itself is heard, what does not is not, and a dead bus is found to be down. */
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { untilFileEnds } from '../harness/cleanup.ts'
 import { type RedisServer, startRedis } from '../harness/redis.ts'
 import { type MadeSync, makeSync, type SyncNode } from '../harness/redis-store.ts'
 import { startRelay } from '../harness/relay.ts'
@@ -10,9 +11,10 @@ const fleetKey = 'a secret of the whole fleet'
 const revision = { number: 7, id: 'w-7' }
 const up = (node: MadeSync): Promise<unknown> => until('the bus is up', () => node.states.at(-1) === 'up')
 
+const cleanup = untilFileEnds()
 let server: RedisServer
 beforeAll(async () => {
-  server = await startRedis({ cleanup: afterAll })
+  server = await startRedis({ cleanup })
 })
 
 const node = (given: SyncNode = {}, more: object = {}): Promise<MadeSync> =>

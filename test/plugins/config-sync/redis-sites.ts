@@ -1,14 +1,16 @@
 /** Fleets of the conformance kit on a real redis-server, each behind a relay of its own. */
 import type { SyncSite } from 'millrace/conformance'
-import { afterAll, beforeAll } from 'vitest'
+import { beforeAll } from 'vitest'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { type RedisServer, startRedis } from '../../harness/redis.ts'
 import { startRelay } from '../../harness/relay.ts'
 
 /** For the top of a test file: one server for all its tests. */
 export function redisSyncSites(options: object): () => Promise<SyncSite> {
+  const cleanup = untilFileEnds()
   let server: RedisServer
   beforeAll(async () => {
-    server = await startRedis({ cleanup: afterAll })
+    server = await startRedis({ cleanup })
   })
   return async () => {
     const relay = await startRelay(server.port, { cleanup: () => {} })

@@ -1,11 +1,13 @@
-import { afterAll, beforeAll } from 'vitest'
+import { beforeAll } from 'vitest'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { type RedisServer, startRedis } from '../../harness/redis.ts'
 import { startRelay } from '../../harness/relay.ts'
 import { conforms } from './run.ts'
 
+const cleanup = untilFileEnds()
 let server: RedisServer
 beforeAll(async () => {
-  server = await startRedis({ aof: true, cleanup: afterAll })
+  server = await startRedis({ aof: true, cleanup })
 })
 
 conforms('config-store', 'redis', {
