@@ -5,6 +5,7 @@ import { ConfigError } from '../core/config/problems.ts'
 import { type ErrorCode, errorTable, MillraceError } from '../core/host/errors.ts'
 import type { ServiceState } from '../core/observe/service-state.ts'
 import type { BreakerRecord, OverridesDocument } from '../core/threads/overrides.ts'
+import { columns } from './columns.ts'
 import { UsageError } from './failure.ts'
 import { findConfig, hasUsualConfig } from './load.ts'
 import type { Verb } from './main.ts'
@@ -116,14 +117,7 @@ async function show(terminal: Terminal, admin: string, service?: string, backend
     throw new UsageError(`service ${service} has no backend ${backend}; it has ${known(urls)}`)
   }
   const table = [['SERVICE', 'BACKEND', 'BREAKER', 'DECIDED'], ...rows]
-  const widths = table[0].map((_, at) => Math.max(...table.map((row) => row[at].length)))
-  for (const row of table)
-    terminal.out(
-      row
-        .map((cell, at) => cell.padEnd(widths[at]))
-        .join('  ')
-        .trimEnd(),
-    )
+  for (const line of columns(table)) terminal.out(line)
 }
 
 /** One for a backend comes before one for its service. */

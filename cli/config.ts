@@ -1,7 +1,9 @@
 /** `millrace config`: reads and changes the config of a fleet in its store. */
 import { type Command, Option } from 'commander'
+import { checkDynamic } from '../core/config/dynamic.ts'
 import { configDocument } from '../core/config/sync/value.ts'
-import { checkStored, readDynamic } from './config/dynamic-file.ts'
+import { columns } from './columns.ts'
+import { readDynamic } from './config/dynamic-file.ts'
 import { unifiedDiff } from './config/line-diff.ts'
 import { type StoreFlags, withStore } from './config/open.ts'
 import {
@@ -125,14 +127,7 @@ async function history({ terminal }: Host, flags: StoreFlags & { limit: string }
       oneLine(note.message ?? ''),
     ])
     const table = [['REVISION', 'AT', 'BY', 'BYTES', 'ID', 'MESSAGE'], ...rows]
-    const widths = table[0].map((_, at) => Math.max(...table.map((row) => row[at].length)))
-    for (const row of table)
-      terminal.out(
-        row
-          .map((cell, at) => cell.padEnd(widths[at]))
-          .join('  ')
-          .trimEnd(),
-      )
+    for (const line of columns(table)) terminal.out(line)
   })
 }
 
@@ -143,7 +138,7 @@ async function rollback(host: Host, revision: string, flags: StoreFlags & WriteF
   await withStore(terminal, flags, { make: false }, async ({ store, registry }) => {
     const head = await readRevision(store, undefined)
     const data = dataOf(await readRevision(store, number))
-    await checkStored(data, `revision ${number}`, registry.catalog())
+    await checkDynamic(data, `revision ${number}`, registry.catalog())
     await write(host, store, { head, data, note, dryRun: flags.dryRun === true })
   })
 }

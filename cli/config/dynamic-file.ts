@@ -2,16 +2,14 @@
 import path from 'node:path'
 import type { PluginCatalog } from '../../core/config/catalog.ts'
 import { asList, asMap, runChecks } from '../../core/config/checks.ts'
-import { type ConfigDocument, DataDocument } from '../../core/config/document.ts'
+import type { ConfigDocument } from '../../core/config/document.ts'
 import { reportIssues } from '../../core/config/issues.ts'
+import { checkServicePems } from '../../core/config/pem-checks.ts'
 import { PemFiles } from '../../core/config/pem-files.ts'
-import { ConfigError, type ConfigPath, formatProblems } from '../../core/config/problems.ts'
-import { fileSchema } from '../../core/config/schema.ts'
+import { ConfigError, formatProblems } from '../../core/config/problems.ts'
+import { dynamicKeys, dynamicSchema, fileSchema } from '../../core/config/schema.ts'
 import { readSource } from '../../core/config/source.ts'
 import type { Terminal } from '../terminal.ts'
-
-const dynamicKeys: readonly string[] = ['filters', 'routes', 'services']
-const dynamicSchema = fileSchema.pick({ filters: true, routes: true, services: true })
 
 /** What the store is to hold. */
 export type DynamicConfig = Readonly<Record<string, unknown>>
@@ -46,14 +44,6 @@ export async function readDynamic(
   return { data, redact: (text) => document.redact(text) }
 }
 
-/** Checks what is in the store already. @param origin for problems */
-export async function checkStored(data: unknown, origin: string, catalog: PluginCatalog): Promise<void> {
-  // In the store `${` is text: whoever wrote it has expanded it.
-  const document = new DataDocument(origin, {}, {})
-  document.value = data
-  await check(document, '', catalog)
-}
-
 async function check(
   document: ConfigDocument,
   directory: string,
@@ -65,7 +55,8 @@ async function check(
     throw new ConfigError(document.problems)
   }
   const own = (key: string): boolean =>
-    key.startsWith('x-') || (Object.hasOwn(fileSchema.shape, key) && !dynamicKeys.includes(key))
+    key.startsWith('x-') ||
+    (Object.hasOwn(fileSchema.shape, key) && !(dynamicKeys as readonly string[]).includes(key))
   const half = Object.fromEntries(Object.entries(document.value).filter(([key]) => !own(key)))
   document.value = half
   const parsed = dynamicSchema.safeParse(half)
@@ -73,8 +64,7 @@ async function check(
   runChecks(document, catalog)
   const pems = new PemFiles(directory)
   const services = Object.entries(asMap(half.services))
-  for (const [name, service] of services)
-    await checkTls(document, pems, asMap(service).tls, ['services', name, 'tls'])
+  await checkServicePems(document, pems, 'file or text')
   if (document.problems.length > 0) throw new ConfigError(inFileOrder(document.problems))
   const filled = services.map(([name, service]) => [name, withTexts(pems, asMap(service))])
   return {
@@ -82,30 +72,6 @@ async function check(
     routes: asList(half.routes),
     services: Object.fromEntries(filled),
   }
-}
-
-/** Pairs are complete, files can be read, and each key belongs to its certificate. */
-async function checkTls(
-  document: ConfigDocument,
-  pems: PemFiles,
-  tls: unknown,
-  at: ConfigPath,
-): Promise<void> {
-  const { cert, key, ca } = asMap(tls)
-  if ((cert === undefined) !== (key === undefined)) {
-    const [has, lacks] = cert === undefined ? ['key', 'cert'] : ['cert', 'key']
-    document.report({
-      code: 'MR_CONFIG_INVALID',
-      message: `\`${has}\` without \`${lacks}\``,
-      path: [...at, has],
-    })
-  }
-  const [certificatePath, keyPath] = [
-    [...at, 'cert'],
-    [...at, 'key'],
-  ]
-  await pems.check(document, { certificate: cert, key, certificatePath, keyPath })
-  await pems.check(document, { certificate: ca, key: undefined, certificatePath: [...at, 'ca'], keyPath })
 }
 
 /** Config from a store cannot name files of a node: it holds their text. */

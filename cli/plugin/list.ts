@@ -8,8 +8,12 @@ import { optionsJsonSchema } from '../../core/host/options.ts'
 import type { LoadedPlugin } from '../../core/host/registry.ts'
 import { resolveFrom } from '../../core/host/resolver.ts'
 import { builtins } from '../../plugins/manifest.ts'
+import { columns } from '../columns.ts'
 import type { Host } from '../main.ts'
 import { type OptionRow, optionRows } from './option-rows.ts'
+
+/** Characters; longer ones stick out of their column. */
+const widestCell = 48
 
 export interface ListOptions {
   readonly config?: string
@@ -84,7 +88,7 @@ function table(rows: readonly Row[]): string {
     sourceText(row),
     row.description ?? '',
   ])
-  const lines = columns([head, ...cells])
+  const lines = columns([head, ...cells], widestCell)
   return [lines[0], ...rows.flatMap((row, index) => [lines[index + 1], ...optionLines(row.options)])].join(
     '\n',
   )
@@ -99,16 +103,6 @@ function optionLines(options: readonly OptionRow[] | undefined): string[] {
       value === undefined ? (required ? 'required' : '') : `= ${JSON.stringify(value)}`,
       description ?? '',
     ]),
-  )
-}
-
-/** Each column as wide as its widest cell, within reason. */
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => Math.min(row[at].length, 48))))
-  return rows.map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at]))
-      .join('  ')
-      .trimEnd(),
+    widestCell,
   )
 }

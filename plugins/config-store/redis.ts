@@ -21,17 +21,10 @@ import { AnswerLost, storeError } from '../lib/redis-errors.ts'
 import { Holdings, type LeaseCalls, RedisLease } from '../lib/redis-lease.ts'
 import { type Answer, RedisLink } from '../lib/redis-link.ts'
 import { checkConnection, connectionFields, driverOptions, placeOf } from '../lib/redis-options.ts'
-import {
-  checkLease,
-  checkName,
-  checkWrite,
-  documentOf,
-  headOf,
-  headsOf,
-  noteText,
-} from '../lib/redis-records.ts'
+import { checkTtl, documentOf, headOf, headsOf, noteText } from '../lib/redis-records.ts'
 import { runScript } from '../lib/redis-run.ts'
 import { type Script, scripts } from '../lib/redis-scripts.ts'
+import { checkLease, checkName, checkWrite } from '../lib/store-checks.ts'
 
 const options = z
   .strictObject({
@@ -161,6 +154,7 @@ class RedisStore implements ConfigStore {
 
   async lease(name: string, holder: string, ttlMs: number): Promise<Lease | undefined> {
     checkLease(name, holder, ttlMs)
+    checkTtl(name, ttlMs)
     const { reply, sentAt } = await this.#write<Buffer[]>(
       scripts.lease,
       ['meta', 'leases', `lease:${name}`],
