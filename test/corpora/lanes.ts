@@ -1,6 +1,6 @@
 /** Several independent paths through one LB server: each lane has a listener, a service and a raw backend of its own, so
  * that what reaches the backend belongs to the one case that the lane replays at that moment. */
-import { afterAll } from 'vitest'
+import type { Cleanup } from '../harness/cleanup.ts'
 import { type Lb, neverOpens, startLb } from '../harness/lb.ts'
 import type { BackendConnection, RawBackend } from '../harness/raw-backend.ts'
 import { rawBackend, response } from '../harness/raw-backend.ts'
@@ -18,11 +18,9 @@ function answerWithId(backend: RawBackend): (connection: BackendConnection) => v
   }
 }
 
-/** Starts the LB server once for a file. */
-export async function startLanes(count: number): Promise<Lane[]> {
-  const backends = await Promise.all(
-    Array.from({ length: count }, () => rawBackend({}, { cleanup: afterAll })),
-  )
+/** Starts the LB server once for a file; `cleanup` is that of the file. */
+export async function startLanes(count: number, cleanup: Cleanup): Promise<Lane[]> {
+  const backends = await Promise.all(Array.from({ length: count }, () => rawBackend({}, { cleanup })))
   for (const backend of backends) {
     const answer = answerWithId(backend)
     backend.script = { onRequest: (_, connection) => answer(connection) }
@@ -42,7 +40,7 @@ export async function startLanes(count: number): Promise<Lane[]> {
         retries: { attempts: 0 },
       })),
     },
-    { cleanup: afterAll },
+    { cleanup },
   )
   return backends.map((backend, i) => ({ port: lb.portOf(names[i]), backend }))
 }

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { ourReader } from '../fuzz/our-reader.ts'
+import { untilFileEnds } from '../harness/cleanup.ts'
 import { overrides, requestCases } from './cases.ts'
 import { corporaPresent } from './directory.ts'
 import { type Lane, onLanes, startLanes } from './lanes.ts'
@@ -35,8 +36,9 @@ function everyOffset(one: ReplayCase): number[] {
 
 describe.skipIf(!present)('request collections', () => {
   let lanes: Lane[] = []
+  const cleanup = untilFileEnds()
   beforeAll(async () => {
-    lanes = await startLanes(12)
+    lanes = await startLanes(12, cleanup)
   })
 
   /** Replays every case with each list of cuts; the problems by case. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { untilFileEnds } from '../harness/cleanup.ts'
 import { fieldValue } from '../harness/message-reader.ts'
 import { type BackendConnection, response } from '../harness/raw-backend.ts'
 import { RawClient, request } from '../harness/raw-client.ts'
@@ -74,8 +75,9 @@ function judge(one: LlhttpCase, client: RawClient): string[] {
 
 describe.skipIf(!present)('response collections', () => {
   let lanes: Lane[] = []
+  const cleanup = untilFileEnds()
   beforeAll(async () => {
-    lanes = await startLanes(8)
+    lanes = await startLanes(8, cleanup)
   })
 
   async function replayAll(cutsOf: (one: LlhttpCase) => readonly (readonly number[])[]): Promise<string> {

@@ -2,6 +2,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import { type Lane, onLanes, startLanes } from '../corpora/lanes.ts'
 import { replay } from '../corpora/replay.ts'
+import { untilFileEnds } from '../harness/cleanup.ts'
 import { corpusSeeds, generate } from './grammar.ts'
 import { mutate } from './mutate.ts'
 import { seededRandom } from './random.ts'
@@ -10,8 +11,9 @@ const messages = 4_000
 const seed = 7
 
 let lanes: Lane[] = []
+const cleanup = untilFileEnds()
 beforeAll(async () => {
-  lanes = await startLanes(12)
+  lanes = await startLanes(12, cleanup)
 })
 
 test('no mutated request is understood in two ways', { timeout: 120_000 }, async () => {

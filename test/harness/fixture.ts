@@ -1,6 +1,7 @@
 /** One LB server and one raw backend for all tests of a file; each test gets a backend that has seen nothing. */
 import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { untilFileEnds } from './cleanup.ts'
 import { type Lb, type SimpleSettings, simpleConfig, startLb } from './lb.ts'
 import { type BackendScript, type RawBackend, rawBackend, response } from './raw-backend.ts'
 import { type ClientOptions, type RawClient, rawClient } from './raw-client.ts'
@@ -35,9 +36,10 @@ export function fixture(given: SimpleSettings = {}, filters: readonly string[] =
     if (value === undefined) throw new Error('The fixture has not been started')
     return value
   }
+  const cleanup = untilFileEnds()
   beforeAll(async () => {
-    backend = await rawBackend(answerOk, { cleanup: afterAll })
-    lb = await startLb(simpleConfig([backend], settings), { cleanup: afterAll })
+    backend = await rawBackend(answerOk, { cleanup })
+    lb = await startLb(simpleConfig([backend], settings), { cleanup })
   })
   beforeEach(async () => {
     await need(backend).clear()

@@ -1,7 +1,8 @@
 import { symlink } from 'node:fs/promises'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { installResolver, loadPlugin } from '../../core/host/loader.ts'
+import { untilFileEnds } from '../harness/cleanup.ts'
 import { filterSource, scratchFolder } from './fixtures/folder.ts'
 import { type NativeHost, nativeHost, type Place } from './fixtures/native-host.ts'
 
@@ -127,8 +128,9 @@ describe('versions of code', () => {
 
 describe('a plugin that does not load', () => {
   let host: NativeHost
+  const cleanup = untilFileEnds()
   beforeAll(() => {
-    host = nativeHost('worker thread', { cleanup: afterAll })
+    host = nativeHost('worker thread', { cleanup })
   })
   const refusal = async (files: Record<string, string>, name = 'a.ts') => {
     const folder = await scratchFolder(files)

@@ -1,6 +1,7 @@
 /** Filters that read the body and filters that transform it, one behind the other. */
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { untilFileEnds } from '../harness/cleanup.ts'
 import { type Lb, neverOpens, startLb } from '../harness/lb.ts'
 import { fieldValues } from '../harness/message-reader.ts'
 import { type RawBackend, rawBackend, response } from '../harness/raw-backend.ts'
@@ -29,9 +30,10 @@ let backend: RawBackend
 let shadow: RawBackend
 let lb: Lb
 
+const cleanup = untilFileEnds()
 beforeAll(async () => {
-  backend = await rawBackend(undefined, { cleanup: afterAll })
-  shadow = await rawBackend(undefined, { cleanup: afterAll })
+  backend = await rawBackend(undefined, { cleanup })
+  shadow = await rawBackend(undefined, { cleanup })
   const service = (filters: readonly unknown[]) => ({ backends: [backend.url], breaker: neverOpens, filters })
   const entries = Object.entries(chains).map(([name, filters]) => [name, service(filters)])
   lb = await startLb(
@@ -51,7 +53,7 @@ beforeAll(async () => {
         },
       },
     },
-    { directory, cleanup: afterAll },
+    { directory, cleanup },
   )
 })
 

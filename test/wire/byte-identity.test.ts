@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seededRandom } from '../fuzz/random.ts'
 import { createCertificateAuthority } from '../harness/certificates.ts'
+import { untilFileEnds } from '../harness/cleanup.ts'
 import { type Lb, simpleConfig, startLb } from '../harness/lb.ts'
 import { type BackendConnection, type RawBackend, rawBackend, response } from '../harness/raw-backend.ts'
 import { type RawClient, rawClient, request } from '../harness/raw-client.ts'
@@ -106,16 +107,17 @@ describe.each([
   const authority = createCertificateAuthority()
   afterAll(() => authority.dispose())
   let lb: Lb
+  const cleanup = untilFileEnds()
   beforeAll(async () => {
     const { cert, key } = authority.server(['localhost', '127.0.0.1'])
     const secure = kind === 'TLS'
-    const options = { record: false, cleanup: afterAll, ...(secure ? { tls: { cert, key } } : {}) }
+    const options = { record: false, cleanup, ...(secure ? { tls: { cert, key } } : {}) }
     const backend = await rawBackend({}, options)
     script(backend)
     const settings = secure
       ? { listener: { tls: { cert, key } }, service: { tls: { ca: authority.ca } } }
       : {}
-    lb = await startLb(simpleConfig([backend], settings), { cleanup: afterAll })
+    lb = await startLb(simpleConfig([backend], settings), { cleanup })
   })
 
   test('arrive byte for byte', { timeout: 60_000 }, async () => {

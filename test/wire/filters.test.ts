@@ -1,6 +1,7 @@
 /** Over 300 lines: one running LB server with all services serves every part of the filter contract. */
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { untilFileEnds } from '../harness/cleanup.ts'
 import { type Lb, neverOpens, startLb } from '../harness/lb.ts'
 import { fieldValue, fieldValues, type RawRequest } from '../harness/message-reader.ts'
 import { type RawBackend, rawBackend, response } from '../harness/raw-backend.ts'
@@ -12,9 +13,10 @@ const directory = fileURLToPath(new URL('.', import.meta.url))
 const backends: RawBackend[] = []
 let lb: Lb
 
+const cleanup = untilFileEnds()
 beforeAll(async () => {
   for (const name of ['a', 'b', 'other', 'shadow']) {
-    backends.push(await rawBackend(answer(name), { cleanup: afterAll }))
+    backends.push(await rawBackend(answer(name), { cleanup }))
   }
   const [a, b, other, shadow] = backends.map(({ url }) => url)
   const inner = { use: 'steps', id: 'inner', name: 'inner' }
@@ -48,7 +50,7 @@ beforeAll(async () => {
         shadow: { backends: [shadow], breaker, retries: { bodyBuffer: '1KiB' } },
       },
     },
-    { directory, cleanup: afterAll },
+    { directory, cleanup },
   )
 })
 

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { untilFileEnds } from '../harness/cleanup.ts'
 import { type Lb, neverOpens, startLb } from '../harness/lb.ts'
 import { type RawBackend, rawBackend, response } from '../harness/raw-backend.ts'
 import { type ClientOptions, type RawClient, rawClient, request } from '../harness/raw-client.ts'
@@ -12,9 +13,10 @@ let backend: RawBackend
 let other: RawBackend
 let lb: Lb
 
+const cleanup = untilFileEnds()
 beforeAll(async () => {
-  backend = await rawBackend(ok, { cleanup: afterAll })
-  other = await rawBackend(ok, { cleanup: afterAll })
+  backend = await rawBackend(ok, { cleanup })
+  other = await rawBackend(ok, { cleanup })
   const service = { breaker: neverOpens, retries: { attempts: 0 } }
   lb = await startLb(
     {
@@ -51,7 +53,7 @@ beforeAll(async () => {
         },
       },
     },
-    { directory, cleanup: afterAll },
+    { directory, cleanup },
   )
 })
 

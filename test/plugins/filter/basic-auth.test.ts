@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FieldList } from '../../../core/proxy/field-list.ts'
 import { Gate } from '../../../plugins/lib/gate.ts'
 import { matchesPassword, parsePassword } from '../../../plugins/lib/password.ts'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { fieldValue, fieldValues } from '../../harness/message-reader.ts'
 import { until } from '../../harness/until.ts'
 import { FakeTime, threadContext } from '../fake-context.ts'
@@ -24,9 +25,10 @@ afterAll(() => rmSync(directory, { recursive: true }))
 
 describe('over real sockets', () => {
   let served: Served
+  const cleanup = untilFileEnds()
   beforeAll(async () => {
     writeFileSync(file, `# people\n\nbob:${users.ann}\r\n`)
-    served = await serve({
+    served = await serve(cleanup, {
       plain: [{ use: 'basic-auth', users, realm: 'a "b"' }],
       told: [{ use: 'basic-auth', users, userHeader: 'X-User', forward: true }],
       file: [{ use: 'basic-auth', file }],

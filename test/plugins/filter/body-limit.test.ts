@@ -1,11 +1,14 @@
 import { beforeAll, expect, test } from 'vitest'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { chunked, rawClient, request } from '../../harness/raw-client.ts'
 import { until } from '../../harness/until.ts'
 import { freshBackend, type Served, serve } from './serve.ts'
 
 let served: Served
+const cleanup = untilFileEnds()
 beforeAll(async () => {
   served = await serve(
+    cleanup,
     { body: [{ use: 'body-limit', limit: '10B' }] },
     {
       admin: { address: '127.0.0.1:0' },

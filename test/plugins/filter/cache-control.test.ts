@@ -1,12 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { fieldValues } from '../../harness/message-reader.ts'
 import { response } from '../../harness/raw-backend.ts'
 import { filter } from '../make.ts'
 import { freshBackend, type Served, serve } from './serve.ts'
 
 let served: Served
+const cleanup = untilFileEnds()
 beforeAll(async () => {
-  served = await serve({
+  served = await serve(cleanup, {
     none: [],
     default: [{ use: 'cache-control', default: 'public, max-age=60' }],
     force: [{ use: 'cache-control', force: 'no-store' }],

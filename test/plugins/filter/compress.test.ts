@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import zlib from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { chooseCoding } from '../../../plugins/lib/accept-encoding.ts'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { fieldValue, fieldValues } from '../../harness/message-reader.ts'
 import { response } from '../../harness/raw-backend.ts'
 import { chunked, rawClient, request } from '../../harness/raw-client.ts'
@@ -9,8 +10,9 @@ import { until } from '../../harness/until.ts'
 import { freshBackend, type Served, serve } from './serve.ts'
 
 let served: Served
+const cleanup = untilFileEnds()
 beforeAll(async () => {
-  served = await serve({
+  served = await serve(cleanup, {
     all: ['compress'],
     gzip: [{ use: 'compress', encodings: ['gzip'], minimum: '100B', types: ['application/json'] }],
     under: ['compress', { use: 'headers', response: { set: { 'X-Under': '1' } } }],

@@ -2,6 +2,7 @@ import { BlockList, isIP } from 'node:net'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { AddressWords, parseBlock } from '../../../plugins/lib/address.ts'
 import { AddressTable } from '../../../plugins/lib/address-table.ts'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { fieldValue } from '../../harness/message-reader.ts'
 import { seeded } from '../fake-context.ts'
 import { filter } from '../make.ts'
@@ -119,8 +120,10 @@ describe('blocks', () => {
 
 describe('over real sockets', () => {
   let served: Served
+  const cleanup = untilFileEnds()
   beforeAll(async () => {
     served = await serve(
+      cleanup,
       {
         in: [
           {

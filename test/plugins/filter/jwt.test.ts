@@ -5,6 +5,7 @@ import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from '
 import type { Filter, FilterExchange, OwnResponse } from 'millrace'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { FieldList } from '../../../core/proxy/field-list.ts'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { fieldValue, fieldValues } from '../../harness/message-reader.ts'
 import { FakeTime, threadContext } from '../fake-context.ts'
 import { builtin, filter, parsed } from '../make.ts'
@@ -74,9 +75,10 @@ beforeEach(() => {
 
 describe('over real sockets', () => {
   let served: Served
+  const cleanup = untilFileEnds()
   beforeAll(async () => {
     const checks = { issuer: 'https://issuer.test', audience: ['shop', 'admin'], realm: 'shop' }
-    served = await serve({
+    served = await serve(cleanup, {
       remote: [
         {
           use: 'jwt',

@@ -1,9 +1,10 @@
 /** `mirror` and `canary`: the filters that know of another service. */
 import type { Filter, FilterExchange } from 'millrace'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { builtIn, PluginRegistry } from '../../../core/host/registry.ts'
 import { builtins } from '../../../plugins/manifest.ts'
 import { load, places, problemsOf, web } from '../../config/load-text.ts'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { fieldValue } from '../../harness/message-reader.ts'
 import { type RawBackend, rawBackend, response } from '../../harness/raw-backend.ts'
 import { chunked } from '../../harness/raw-client.ts'
@@ -18,11 +19,13 @@ let other: RawBackend
 /** Never answers. */
 let mute: RawBackend
 let served: Served
+const cleanup = untilFileEnds()
 beforeAll(async () => {
-  other = await rawBackend(answerOther, { cleanup: afterAll })
-  mute = await rawBackend({}, { cleanup: afterAll })
+  other = await rawBackend(answerOther, { cleanup })
+  mute = await rawBackend({}, { cleanup })
   const header = { name: 'X-Canary', always: ['on', 'yes'], never: ['off'] }
   served = await serve(
+    cleanup,
     {
       copied: [
         { use: 'headers', request: { set: { 'X-Set': '1' } } },

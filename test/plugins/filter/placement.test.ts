@@ -1,5 +1,6 @@
 /** Filters at the top level, on routes (of listeners too) and on services run in the order of the config. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { type Lb, neverOpens, startLb } from '../../harness/lb.ts'
 import { fieldValues } from '../../harness/message-reader.ts'
 import { type RawBackend, rawBackend, response } from '../../harness/raw-backend.ts'
@@ -13,9 +14,10 @@ const note = (value: string) => ({
 
 let backend: RawBackend
 let lb: Lb
+const cleanup = untilFileEnds()
 beforeAll(async () => {
   backend = await rawBackend((_, connection) => connection.write(response({ body: 'ok' })), {
-    cleanup: afterAll,
+    cleanup,
   })
   lb = await startLb(
     {
@@ -41,7 +43,7 @@ beforeAll(async () => {
         plain: { backends: [backend.url], breaker: neverOpens },
       },
     },
-    { cleanup: afterAll },
+    { cleanup },
   )
 })
 

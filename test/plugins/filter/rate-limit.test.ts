@@ -1,6 +1,7 @@
 import type { Filter, FilterExchange, OwnResponse } from 'millrace'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { RateTable, rateScale, rateTableBytes } from '../../../plugins/lib/rate-table.ts'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { fieldValue } from '../../harness/message-reader.ts'
 import { FakeTime, seeded, threadContext } from '../fake-context.ts'
 import { builtin, parsed } from '../make.ts'
@@ -215,8 +216,10 @@ describe('a wall clock that is set back by a minute', () => {
 
 describe('over real sockets', () => {
   let served: Served
+  const cleanup = untilFileEnds()
   beforeAll(async () => {
     served = await serve(
+      cleanup,
       {
         few: [{ use: 'rate-limit', rate: '1/h', burst: 3 }],
         told: [{ use: 'rate-limit', rate: '2/h', burst: 3, headers: true }],

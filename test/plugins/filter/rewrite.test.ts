@@ -1,12 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { untilFileEnds } from '../../harness/cleanup.ts'
 import { rawClient, request } from '../../harness/raw-client.ts'
 import { filter } from '../make.ts'
 import { freshBackend, type Served, serve } from './serve.ts'
 
 const rewrite = (options: object) => [{ use: 'rewrite', ...options }]
 let served: Served
+const cleanup = untilFileEnds()
 beforeAll(async () => {
-  served = await serve({
+  served = await serve(cleanup, {
     strip: rewrite({ stripPrefix: '/strip' }),
     move: rewrite({ replacePrefix: { from: '/move/v1', to: '/v2/api' } }),
     under: rewrite({ replacePrefix: { from: '/', to: '/base' } }),

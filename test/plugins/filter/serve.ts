@@ -1,6 +1,7 @@
 /** An LB server in front of one backend, with a chain of filters for each path. */
-import { afterAll, beforeEach } from 'vitest'
+import { beforeEach } from 'vitest'
 import type { ConfigInput } from '#core/config/define'
+import type { Cleanup } from '../../harness/cleanup.ts'
 import { type Lb, neverOpens, startLb } from '../../harness/lb.ts'
 import type { RawResponse } from '../../harness/message-reader.ts'
 import { type RawBackend, rawBackend, response } from '../../harness/raw-backend.ts'
@@ -13,13 +14,14 @@ export interface Served {
   ask(chain: string, parts?: Parameters<typeof request>[0]): Promise<RawResponse>
 }
 
-/** Call it in `beforeAll`. The backend answers `ok` again before each test. */
+/** Call it in `beforeAll`, with the `cleanup` of the file ({@link untilFileEnds}). The backend answers `ok` again before each test. */
 export async function serve(
+  cleanup: Cleanup,
   chains: Readonly<Record<string, readonly unknown[]>>,
   settings: Readonly<Record<string, unknown>> = {},
   services: Readonly<Record<string, unknown>> = {},
 ): Promise<Served> {
-  const backend = await rawBackend(undefined, { cleanup: afterAll })
+  const backend = await rawBackend(undefined, { cleanup })
   const own = (filters: readonly unknown[]) => ({ backends: [backend.url], breaker: neverOpens, filters })
   const entries = Object.entries(chains).map(([name, filters]) => [name, own(filters)])
   const config = {
@@ -29,7 +31,7 @@ export async function serve(
     services: { ...Object.fromEntries(entries), ...services },
     ...settings,
   }
-  const lb = await startLb(config as ConfigInput, { cleanup: afterAll })
+  const lb = await startLb(config as ConfigInput, { cleanup })
   const ask: Served['ask'] = async (chain, parts = {}) => {
     const client = await rawClient(lb.port)
     return client.request(request({ ...parts, target: `/${chain}${parts.target ?? ''}` }))
