@@ -15,6 +15,7 @@ import {
 import { addPaper } from './bench/paper.ts'
 import { addPlugin } from './bench/plugin.ts'
 import { addReport } from './bench/report.ts'
+import { addSync } from './bench/sync.ts'
 import type { Host, Verb } from './main.ts'
 
 export const bench: Verb = (program, host) => {
@@ -52,6 +53,7 @@ export const bench: Verb = (program, host) => {
   addReport(verb, host)
   addPlugin(verb, host)
   addPaper(verb, host)
+  addSync(verb, host)
 }
 
 interface RunOptions extends Common {
