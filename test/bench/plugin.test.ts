@@ -6,7 +6,7 @@ import { addedCpu, hookSentences, hookTable } from '../../bench/plugin/words.ts'
 import type { BenchResults } from '../../bench/report/bench-results.ts'
 import { folderWith, runCli } from '../cli/run-cli.ts'
 
-const plan = { warmUpMs: 20, timeMs: 30, tries: 5 }
+const plan = { warmUpMs: 20, timeMs: 30, counting: usualCounting }
 const never = new AbortController().signal
 
 const pluginText = (kind: string, body: string, options = 'z.strictObject({})', more = ''): string =>
