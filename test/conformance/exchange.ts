@@ -15,7 +15,6 @@ import {
   type Metrics,
   type PluginDefinition,
 } from '../../core/contracts/index.ts'
-import { systemClock } from '../../core/host/clock.ts'
 import { parseOptions } from '../../core/host/options.ts'
 import { checkPlugin } from '../../core/host/plugin-shape.ts'
 import { builtIn, PluginRegistry } from '../../core/host/registry.ts'
@@ -34,7 +33,7 @@ import {
   send,
   startBackend,
 } from './exchange-ends.ts'
-import { seeded, until } from './time.ts'
+import { EndingTime, seeded, until } from './time.ts'
 
 export interface ExchangeSetup {
   /** As in the config: the filter's own, and `failOpen` or `deadline` if wanted. Default `{}`. */
@@ -146,6 +145,7 @@ const onlyBackend = definePlugin({
 /** The parts of one exchange, and what they told. */
 class Run {
   readonly #releases: (() => Promise<unknown>)[] = []
+  readonly #time = new EndingTime()
   readonly #seen: SeenRequest[] = []
   readonly #records: AccessRecord[] = []
   readonly #log: ExchangeLine[] = []
@@ -189,7 +189,7 @@ class Run {
         void this.#log.push({ level, message, fields })
     const log = { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
     const plane = new DataPlane({
-      ...{ thread: 0, threads: 1, clock: systemClock, random: seeded(1), registry, log },
+      ...{ thread: 0, threads: 1, clock: this.#time.clock, random: seeded(1), registry, log },
       table: SharedTable.create(shape),
       metrics: ThreadMetrics.attach(ThreadMetrics.create(shape), 0),
       shared: (key, bytes) => this.#shared(key, bytes),
@@ -271,5 +271,7 @@ class Run {
 
   async close(): Promise<void> {
     for (const release of this.#releases.reverse()) await release()
+    // A hook that never settles has a deadline that nobody waits for.
+    this.#time.end()
   }
 }
