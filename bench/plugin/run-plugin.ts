@@ -114,15 +114,12 @@ interface Found {
 
 /** plugin.json and plugin.md, beside the files of the run. */
 function writePlugin(directory: string, found: Found): void {
-  const { run, startedAt, machine, hooks, added, sentences, isWhole } = found
+  const { run, startedAt, machine, target, hooks, added, sentences, isWhole } = found
   const { seed, confidence } = run
   const about = { schema: pluginSchema, startedAt, machine, seed, confidence }
-  const target = withoutValues(found.target)
+  const told = { ...about, target: withoutValues(target), hooks, added }
   mkdirSync(directory, { recursive: true })
-  writeFileSync(
-    join(directory, 'plugin.json'),
-    `${JSON.stringify({ ...about, target, hooks, added }, null, 1)}\n`,
-  )
+  writeFileSync(join(directory, 'plugin.json'), `${JSON.stringify(told, null, 1)}\n`)
   const table = hookTable(hooks)
   const parts = [
     `# ${target.name}, ${target.kind}`,

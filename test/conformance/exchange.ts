@@ -185,8 +185,10 @@ class Run {
     const shape = { threads: 1, slots: count, services: count }
     const line =
       (level: ExchangeLine['level']) =>
-      (message: string, fields: Record<string, unknown> = {}): void =>
-        void this.#log.push({ level, message, fields })
+      (message: string, fields: Record<string, unknown> = {}): void => {
+        // Others are of the proxy's own.
+        if ('plugin' in fields) this.#log.push({ level, message, fields })
+      }
     const log = { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
     const plane = new DataPlane({
       ...{ thread: 0, threads: 1, clock: this.#time.clock, random: seeded(1), registry, log },

@@ -1,6 +1,6 @@
 /** `exchange` of the kit: what an author of a filter learns from one exchange. */
 import { definePlugin, type Filter, type ThreadContext, z } from 'millrace'
-import { exchange } from 'millrace/conformance'
+import { type ExchangeSetup, exchange } from 'millrace/conformance'
 import { describe, expect, test } from 'vitest'
 import { LeakWatch } from '../conformance/leaks.ts'
 
@@ -161,7 +161,7 @@ describe('it leaves nothing behind', () => {
     }
   })
 
-  test.each([
+  test.each<[string, ExchangeSetup]>([
     ['an answer', {}],
     ['a backend that breaks off', { backend: () => undefined }],
     ['no answer in time', { request: { path: '/late' }, timeoutMs: 200 }],
