@@ -188,7 +188,7 @@ export default definePlugin({
     await expect(start(await gate())).rejects.toMatchObject({
       status: 401,
       text: 'no key',
-      message: expect.stringMatching(/^core-\S*gate\S* answers 401, not 200, at http:\S+: no key$/),
+      message: expect.stringMatching(/^core\S*gate\S* answers 401, not 200, at http:\S+: no key$/),
     })
     expect((await start(await gate(401))).expect).toBe(401)
     expect(seen).toEqual([])
