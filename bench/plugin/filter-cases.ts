@@ -177,6 +177,7 @@ async function prepared(loop: FilterLoop, hook: Hook): Promise<RunningHook> {
     if (hook !== 'onRequest') await loop.calls.onRequest(index)
     await call(index)
   }
-  const answers = "it answers the request itself, so that no backend is asked (--header 'name: value' sends what it asks for)"
+  const answers =
+    "it answers the request itself, so that no backend is asked (--header 'name: value' sends what it asks for)"
   return { run: call, note: () => (hook === 'onRequest' && loop.answered(0) ? answers : undefined) }
 }

@@ -30,7 +30,10 @@ function pluginOf(folder: string): string {
     files.find((file) => stem(file) === basename(folder)) ??
     (files.length === 1 ? files[0] : files.find((file) => stem(file) === 'index'))
   if (found !== undefined) return found
-  const held = files.length === 0 ? 'no plugin file' : `${files.join(', ')}, and which of them is the plugin cannot be told`
+  const held =
+    files.length === 0
+      ? 'no plugin file'
+      : `${files.join(', ')}, and which of them is the plugin cannot be told`
   throw new MillraceError(
     'MR_USAGE',
     `${folder} is a folder with ${held}: name the file, such as ${join(folder, files[0] ?? 'my-plugin.ts')}`,

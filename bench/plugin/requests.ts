@@ -40,7 +40,15 @@ const schema = z.strictObject({
 })
 
 /** They are about the message or the connection, which the load generator makes. */
-const ofTheSender = new Set(['connection', 'content-length', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
+const ofTheSender = new Set([
+  'connection',
+  'content-length',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 
 /** `my-filter.bench.yaml` for `my-filter.ts`. */
 export function settingsFile(plugin: string): string {
@@ -59,17 +67,20 @@ export function readSettings(plugin: string | undefined): BenchSettings {
   }
   const found = schema.safeParse(value)
   if (!found.success) throw new MillraceError('MR_USAGE', `${file}: ${problemsOf(found.error, value)}`)
-  for (const [name, text] of Object.entries(found.data.headers ?? {})) checkField(name, text, `${file}: headers`)
+  for (const [name, text] of Object.entries(found.data.headers ?? {}))
+    checkField(name, text, `${file}: headers`)
   return { ...found.data, file }
 }
 
 function problemsOf(error: z.ZodError, value: unknown): string {
   const known = Object.keys(schema.shape)
-  const words = error.issues.flatMap((issue) => wordsOf(issue, value)).map(({ path, message }) => {
-    const place = path.length === 0 ? '' : `${path.map(String).join('.')}: `
-    const key = /^unknown key "(.*)"$/.exec(message)?.[1]
-    return `${place}${message}${key === undefined ? '' : didYouMean(key, known) || `; known: ${known.join(', ')}`}`
-  })
+  const words = error.issues
+    .flatMap((issue) => wordsOf(issue, value))
+    .map(({ path, message }) => {
+      const place = path.length === 0 ? '' : `${path.map(String).join('.')}: `
+      const key = /^unknown key "(.*)"$/.exec(message)?.[1]
+      return `${place}${message}${key === undefined ? '' : didYouMean(key, known) || `; known: ${known.join(', ')}`}`
+    })
   return words.join('; ')
 }
 
@@ -125,4 +136,3 @@ export function fieldLines({ headers }: Pick<PluginRequests, 'headers'>): string
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join('')
 }
-

@@ -44,7 +44,9 @@ export async function benchPlugin(run: PluginRun): Promise<Judgement> {
   const { name, kind, written, requests } = target
   const sent = Object.keys(requests.headers)
   const given = sent.length > 0 ? `, ${sent.join(', ')} in each request` : ''
-  say(`${name}, ${kind}, options ${JSON.stringify(written)}${given}: its hooks by themselves, then in requests`)
+  say(
+    `${name}, ${kind}, options ${JSON.stringify(written)}${given}: its hooks by themselves, then in requests`,
+  )
   const arm = await armOf(target, run)
   const { headers } = requests
   const hindrance = await askOnce({ arm, headers, seed, signal }).then(
@@ -69,7 +71,10 @@ export async function benchPlugin(run: PluginRun): Promise<Judgement> {
   return added.judgement
 }
 
-const armOf = ({ specifier, written, name, requests }: PluginTarget, { directory }: PluginRun): Promise<Arm> =>
+const armOf = (
+  { specifier, written, name, requests }: PluginTarget,
+  { directory }: PluginRun,
+): Promise<Arm> =>
   pluginArm(specifier, written, { directory, name: `${core}+${name}`, expect: requests.expect })
 
 /** What keeps requests from being measured. */
@@ -92,7 +97,16 @@ async function inRequests(target: PluginTarget, arm: Arm, run: PluginRun): Promi
   // Whatever is certain is told, however small: a plugin's author asks what it costs.
   const change = (metric: string): number | undefined => (metric === 'cpu' ? 0 : undefined)
   try {
-    const results = await runSuite({ suite, arms: [arm], baseline: core, change, seed, confidence, signal, say })
+    const results = await runSuite({
+      suite,
+      arms: [arm],
+      baseline: core,
+      change,
+      seed,
+      confidence,
+      signal,
+      say,
+    })
     return { added: addedCpu(target, arm.name, results), results }
   } catch (error) {
     signal.throwIfAborted()

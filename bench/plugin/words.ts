@@ -83,7 +83,8 @@ export function addedCpu({ kind, name, requests }: PluginTarget, arm: string, re
     }
   }
   const beside = `(${figure(found.base)} µs without${kind === 'algorithm' ? ', with round-robin' : ''})`
-  const itself = requests.expect === undefined ? '' : `; it answers ${requests.expect} itself, and no backend is asked`
+  const itself =
+    requests.expect === undefined ? '' : `; it answers ${requests.expect} itself, and no backend is asked`
   return {
     judgement: found.outcome === 'unclear' ? 'too noisy' : 'fine',
     sentence: `${costInWords(name, found)} ${beside}${itself}`,
@@ -91,7 +92,10 @@ export function addedCpu({ kind, name, requests }: PluginTarget, arm: string, re
 }
 
 /** What the outcome says that stands in the table. */
-function costInWords(name: string, { outcome, difference, threshold, base, detectable }: ArmComparison): string {
+function costInWords(
+  name: string,
+  { outcome, difference, threshold, base, detectable }: ArmComparison,
+): string {
   const { median, low, high } = difference
   const range = `${signed(low)} … ${signed(high)} µs`
   switch (outcome) {
@@ -122,7 +126,8 @@ export function otherStatus(target: PluginTarget, status: number, text: string):
   const { name, source, requests } = target
   const wanted = requests.expect ?? 200
   const said = text === '' ? '' : ` (${text})`
-  const file = source !== 'built-in' && source.kind === 'path' ? basename(settingsFile(source.location)) : undefined
+  const file =
+    source !== 'built-in' && source.kind === 'path' ? basename(settingsFile(source.location)) : undefined
   const remedies = [
     "send what it asks for (--header 'name: value')",
     `or have that answer measured (--expect ${status})`,

@@ -39,7 +39,10 @@ export function pluginFiles(plugin: NewPlugin): Readonly<Record<string, string>>
   const words = { kind, name, package: packageName(name), path: quoted(place), command: commandText(core) }
   const config = template(`${kind}/config.yaml.txt`, words)
   const requests = benchFile(kind, words)
-  const bench = requests === undefined ? '' : `\`${name}.bench.yaml\` says with which options and headers it is measured. `
+  const bench =
+    requests === undefined
+      ? ''
+      : `\`${name}.bench.yaml\` says with which options and headers it is measured. `
   return {
     [`${name}.ts`]: template(`${kind}/plugin.ts.txt`, words),
     [`${name}.test.ts`]: template(`${kind}/test.ts.txt`, words),

@@ -113,7 +113,11 @@ const units: Readonly<Record<string, readonly [one: string, many: string]>> = {
 type Bound = Extract<Issue, { code: 'too_small' | 'too_big' }>
 
 /** @param words where the limit itself is allowed, and where it is not */
-function bound({ origin, exact, inclusive }: Bound, words: readonly string[], limit: number | bigint): string {
+function bound(
+  { origin, exact, inclusive }: Bound,
+  words: readonly string[],
+  limit: number | bigint,
+): string {
   const unit = units[origin]
   const size = unit === undefined ? `${limit}` : `${limit} ${unit[Number(limit) === 1 ? 0 : 1]}`
   return `${exact ? 'exactly' : words[inclusive === false ? 1 : 0]} ${size}`
@@ -124,14 +128,15 @@ function formatWords(issue: Extract<Issue, { code: 'invalid_format' }>): string 
   if (name === 'starts_with') return `expected a text that starts with ${JSON.stringify(prefix)}`
   if (name === 'ends_with') return `expected a text that ends with ${JSON.stringify(suffix)}`
   if (name === 'includes') return `expected a text that holds ${JSON.stringify(includes)}`
-  return pattern === undefined ? `expected a text of the form ${name}` : `expected a text that matches ${pattern}`
+  return pattern === undefined
+    ? `expected a text of the form ${name}`
+    : `expected a text that matches ${pattern}`
 }
 
 /** What any of the branches would take. */
 function unionWords(issue: Extract<Issue, { code: 'invalid_union' }>, value: unknown): string {
   const listed = (issue as { options?: readonly unknown[] }).options
-  if (listed !== undefined && listed.length > 0)
-    return `expected ${choice(listed)}`
+  if (listed !== undefined && listed.length > 0) return `expected ${choice(listed)}`
   const branches: readonly (readonly Issue[])[] = issue.errors ?? []
   const words = branches.flatMap(([first]) => {
     if (first === undefined) return []

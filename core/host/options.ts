@@ -101,7 +101,9 @@ function problemsOf(
     const path = (issue.path ?? []).map((step) => (typeof step === 'object' ? step.key : step))
     // What we say ourselves has no code.
     const found: readonly WordedIssue[] =
-      isZod && 'code' in issue ? wordsOf(issue as unknown as Issue, value) : [{ path, message: issue.message }]
+      isZod && 'code' in issue
+        ? wordsOf(issue as unknown as Issue, value)
+        : [{ path, message: issue.message }]
     return found.map((one) => ({ ...one, path: one.path.map(stepOf) }))
   })
 }

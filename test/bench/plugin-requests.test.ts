@@ -35,13 +35,15 @@ describe('headers and status', () => {
   test('of the command line go before those of the file, name by name', async () => {
     const directory = folderWith({ 'gate.ts': gate, 'gate.bench.yaml': settings })
     const headers = ['x-level: 6', 'authorization: Bearer a:b']
-    expect(await find(directory, 'gate.ts', { options: '{"deep":4}', headers, expect: '401' })).toMatchObject({
-      options: { deep: 4 },
-      requests: {
-        headers: { 'x-tenant': 'acme', 'x-level': '6', authorization: 'Bearer a:b' },
-        expect: 401,
+    expect(await find(directory, 'gate.ts', { options: '{"deep":4}', headers, expect: '401' })).toMatchObject(
+      {
+        options: { deep: 4 },
+        requests: {
+          headers: { 'x-tenant': 'acme', 'x-level': '6', authorization: 'Bearer a:b' },
+          expect: 401,
+        },
       },
-    })
+    )
   })
 
   test('are none where nobody gives any', async () => {
@@ -95,7 +97,9 @@ describe('a folder', () => {
 
   test('in which the plugin cannot be told is named, with what it holds', async () => {
     const directory = folderWith({ 'a/one.ts': gate, 'a/two.ts': other, 'b/README.md': '' })
-    await expect(find(directory, 'a')).rejects.toThrow(/a is a folder with one\.ts, two\.ts.*name the file, such as .*one\.ts/)
+    await expect(find(directory, 'a')).rejects.toThrow(
+      /a is a folder with one\.ts, two\.ts.*name the file, such as .*one\.ts/,
+    )
     await expect(find(directory, './b')).rejects.toThrow(/b is a folder with no plugin file: name the file/)
   })
 })

@@ -55,10 +55,9 @@ test('an answer that a hook of a filter returns, in place of calling respond, is
   const own = readFileSync(file, 'utf8')
   const returning = own.replace(/exchange\.respond\(.*\)/, 'return { status: 400 }')
   const trying = own.replace('onDone() {},', 'onDone() {},\n      onAttempt: () => ({ status: 401 }),')
-  const promising = own.replace('onDone() {},', 'async onResponse() { return { status: 401 } },').replace(
-    /onResponse\(exchange\) \{[\s\S]*?\n {6}\},/,
-    '',
-  )
+  const promising = own
+    .replace('onDone() {},', 'async onResponse() { return { status: 401 } },')
+    .replace(/onResponse\(exchange\) \{[\s\S]*?\n {6}\},/, '')
   for (const text of [returning, trying, promising]) {
     expect(text).not.toBe(own)
     writeFileSync(file, text)

@@ -92,7 +92,10 @@ export async function startBackend(
   }
 }
 
-function write(response: http.ServerResponse, { status = 200, headers = {}, body = 'ok' }: BackendAnswer): void {
+function write(
+  response: http.ServerResponse,
+  { status = 200, headers = {}, body = 'ok' }: BackendAnswer,
+): void {
   response.statusCode = status
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value as string | string[])
   response.end(body)

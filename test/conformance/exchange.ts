@@ -157,7 +157,9 @@ class Run {
 
   /** @returns its URL */
   async backend(service: string, answer: AnswerFor): Promise<string> {
-    const { url, close } = await startBackend(service, answer, this.#seen, (error) => this.#failures.push(error))
+    const { url, close } = await startBackend(service, answer, this.#seen, (error) =>
+      this.#failures.push(error),
+    )
     this.#releases.push(close)
     return url
   }

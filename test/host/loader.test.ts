@@ -165,7 +165,9 @@ describe('a plugin that does not load', () => {
     ['millrace', 'definePlugn', 'definePlugin'],
     ['node:path', 'basname', 'basename'],
   ])('a misspelt import from %s is told with what was meant', async (from, wrong, meant) => {
-    const error = await refusal({ 'a.ts': `import { ${wrong} } from '${from}'\nexport default ${wrong}({})\n` })
+    const error = await refusal({
+      'a.ts': `import { ${wrong} } from '${from}'\nexport default ${wrong}({})\n`,
+    })
     expect(error.message).toContain(
       `Plugin ./a.ts: ${from} has no export "${wrong}" — did you mean "${meant}"? If ${wrong} is a type, write: import type`,
     )

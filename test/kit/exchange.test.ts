@@ -47,7 +47,11 @@ describe('one exchange through the proxy itself', () => {
     expect(backend?.headers['x-forwarded-for']).toBe('127.0.0.1')
     expect(client).toMatchObject({ status: 203, body: 'answered', isWhole: true })
     expect(client.headers).toMatchObject({ 'x-from': 'backend', 'x-word': 'first, blue false' })
-    expect({ requests, outcome, errorCode }).toEqual({ requests: [backend], outcome: 'ok', errorCode: undefined })
+    expect({ requests, outcome, errorCode }).toEqual({
+      requests: [backend],
+      outcome: 'ok',
+      errorCode: undefined,
+    })
   })
 
   test('has defaults for everything', async () => {
@@ -62,7 +66,11 @@ describe('one exchange through the proxy itself', () => {
     expect({ backend, requests }).toEqual({ backend: undefined, requests: [] })
     expect(metrics).toEqual({ refused_total: 1, last: 4 })
     expect(log).toEqual([
-      { level: 'info', message: 'done', fields: expect.objectContaining({ outcome: 'ok', attempts: 0, plugin: 'own' }) },
+      {
+        level: 'info',
+        message: 'done',
+        fields: expect.objectContaining({ outcome: 'ok', attempts: 0, plugin: 'own' }),
+      },
     ])
   })
 
@@ -73,7 +81,10 @@ describe('one exchange through the proxy itself', () => {
       backend: ({ method, body }) => ({ body: `${method} ${body} ${body}` }),
     })
     expect(echoed.client.body).toBe('PUT twice twice')
-    const { client, outcome, errorCode, log } = await exchange(gate, { request: { headers }, backend: () => undefined })
+    const { client, outcome, errorCode, log } = await exchange(gate, {
+      request: { headers },
+      backend: () => undefined,
+    })
     expect(client.status).toBe(502)
     expect({ outcome, errorCode }).toEqual({ outcome: 'error', errorCode: 'MR_UPSTREAM_CLOSED' })
     // A hook has run to the end before the result is given.
@@ -84,7 +95,9 @@ describe('one exchange through the proxy itself', () => {
     const returning = filter(() => ({ onRequest: () => ({ status: 401 }) }) as unknown as Filter)
     const failed = await exchange(returning)
     expect([failed.client.status, failed.errorCode]).toEqual([500, 'MR_PLUGIN_FAULT'])
-    expect(failed.log).toMatchObject([{ level: 'error', message: expect.stringContaining('exchange.respond') }])
+    expect(failed.log).toMatchObject([
+      { level: 'error', message: expect.stringContaining('exchange.respond') },
+    ])
     const open = await exchange(returning, { options: { failOpen: true } })
     expect(open.client.status).toBe(200)
     const late = filter(() => ({ onRequest: () => new Promise(() => {}) }))

@@ -69,5 +69,9 @@ test('a hook that outlives its deadline fails its exchange, and counts as a faul
     bench.log.find(({ fields }) => fields.code === 'MR_PLUGIN_TIMEOUT'),
   )
   expect(line.message).toBe('filter stamp failed in onRequest: it missed its deadline of 50 ms')
-  expect(line.fields).toMatchObject({ plugin: 'stamp', hook: 'onRequest', cause: 'missed its deadline of 50 ms' })
+  expect(line.fields).toMatchObject({
+    plugin: 'stamp',
+    hook: 'onRequest',
+    cause: 'missed its deadline of 50 ms',
+  })
 })

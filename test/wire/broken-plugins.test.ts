@@ -35,7 +35,8 @@ test('a pick that throws is one fault, told once and counted once', async () => 
   const lb = await startLb(simpleConfig([backend], { plugins, admin, service: { algorithm } }), { directory })
   const client = await rawClient(lb.port)
   for (let i = 0; i < 3; i++) expect((await client.request(request())).status).toBe(200)
-  const told = (): string[] => lb.log.map(({ message }) => message).filter((text) => /broken-algorithm/.test(text))
+  const told = (): string[] =>
+    lb.log.map(({ message }) => message).filter((text) => /broken-algorithm/.test(text))
   await until('all three are told', () => told().length >= 3)
   expect(told()).toEqual(Array(3).fill('broken-algorithm failed in pick'))
   expect(await lb.metric('millrace_plugins_faulted_total')).toBe(3)
@@ -44,7 +45,10 @@ test('a pick that throws is one fault, told once and counted once', async () => 
 test('a pick of nothing, where a backend is left, is told as such', async () => {
   const backend = await rawBackend()
   const lb = await startLb(
-    simpleConfig([backend], { plugins: ['./plugins/picks-nothing.ts'], service: { algorithm: 'picks-nothing' } }),
+    simpleConfig([backend], {
+      plugins: ['./plugins/picks-nothing.ts'],
+      service: { algorithm: 'picks-nothing' },
+    }),
     { directory },
   )
   const client = await rawClient(lb.port)

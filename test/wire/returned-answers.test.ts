@@ -46,7 +46,8 @@ async function ask(target: string, what: string): Promise<RawResponse> {
   return client.request(request({ target, fields: [`X-Return: ${what}`] }))
 }
 
-const lines = (): string[] => lb.log.flatMap(({ message }) => (message.startsWith('filter ') ? [message] : []))
+const lines = (): string[] =>
+  lb.log.flatMap(({ message }) => (message.startsWith('filter ') ? [message] : []))
 const instead = 'which is not used; to answer, call exchange.respond({ status, headers, body }) in onRequest'
 
 test.each([
