@@ -120,6 +120,8 @@ function configOf(use: object, urls: Readonly<Record<string, string>>): ConfigIn
   return {
     node: { id: 'conformance', threads: 1 },
     listeners: { web: { address: '127.0.0.1:0' } },
+    // Its record says that the exchange is over.
+    accessLog: true,
     routes: [{ service: mainService }],
     services: Object.fromEntries(services),
   } as ConfigInput
