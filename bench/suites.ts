@@ -41,6 +41,8 @@ export interface PlannedScenario extends Scenario {
   readonly backendDelayMs: number
   /** Arms of the suite that are not measured in it. */
   readonly without?: readonly string[]
+  /** Fields of every request of a closed loop. */
+  readonly headers?: Readonly<Record<string, string>>
   /** Instead of a fixed rate: share of the slowest arm's knee on this backend, measured before. */
   readonly rateShare?: number
   /** Whose knees count for that; those of all arms when left out. */

@@ -25,6 +25,8 @@ export interface ArmContext {
   readonly backendHosts?: readonly string[]
   /** Clients come with TLS. */
   readonly tls?: TlsFiles
+  /** Fields that all clients send. */
+  readonly headers?: Readonly<Record<string, string>>
   /** CPU list the whole process tree is pinned to. */
   readonly cores: string
   /** Millrace only: data threads, requests in a row on one backend connection, command with `{config}`. */
@@ -40,6 +42,8 @@ export interface RunningArm {
   readonly adminPort: number | undefined
   /** Writes the config anew with a second backend or without it; undefined where the arm has no live reload. */
   readonly setBackends: ((count: 1 | 2) => void) | undefined
+  /** Status that it answers with by itself; the backend's when left out. */
+  readonly expect?: number
   /** Connections that the backend behind it has accepted so far; absent where nobody counts them. */
   readonly accepted?: () => Promise<number>
 }

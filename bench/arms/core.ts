@@ -33,26 +33,31 @@ export const coreArm: Arm = armOf('core', 'Millrace, no plugins', undefined)
  * @param specifier name of a built-in, path (`./my-filter.ts`) or package
  * @param options the plugin's own, and those of its slot (`failOpen`, `interval`)
  * @param directory where paths and packages are looked for
+ * @param expect status that the plugin answers with
  * @throws MR_USAGE, MR_PLUGIN_LOAD, MR_PLUGIN_SHAPE, MR_PLUGIN_DUPLICATE, MR_PLUGIN_OPTIONS
  */
 export async function pluginArm(
   specifier: string,
   options: Readonly<Record<string, unknown>> = {},
-  { directory = process.cwd(), name = `core+${specifier}` } = {},
+  {
+    directory = process.cwd(),
+    name = `core+${specifier}`,
+    expect,
+  }: { readonly directory?: string; readonly name?: string; readonly expect?: number } = {},
 ): Promise<Arm> {
   const use = await pluginUse(specifier, options, directory)
   const given = Object.keys(options).length > 0 ? ` ${JSON.stringify(options)}` : ''
-  return armOf(name, `Millrace core + ${use.name}${given}`, use)
+  return armOf(name, `Millrace core + ${use.name}${given}`, use, expect)
 }
 
-function armOf(name: string, title: string, use: PluginUse | undefined): Arm {
+function armOf(name: string, title: string, use: PluginUse | undefined, expect?: number): Arm {
   return {
     name,
     title,
     abilities: ['tls', 'backends'],
     start: (context) =>
       startMillrace(context, {
-        ...{ name, command: context.millraceCommand, cwd: repository },
+        ...{ name, command: context.millraceCommand, cwd: repository, expect },
         config: (addresses) => coreConfig(addresses, context.threads, use),
       }),
   }

@@ -11,6 +11,8 @@ export interface MillraceParts {
   /** `{config}` stands for the generated file. */
   readonly command: readonly string[]
   readonly cwd: string
+  /** Status that it answers with; the backend's 200 when left out. */
+  readonly expect?: number
   config(addresses: ConfigAddresses): string
 }
 
@@ -24,6 +26,8 @@ export async function startMillrace(context: ArmContext, parts: MillraceParts): 
   const command = parts.command.map((part) => part.replace('{config}', `${base}.yaml`))
   const { cores } = context
   const started = context.processes.start(fileNameOf(parts.name), command, { cores, cwd: parts.cwd })
-  await waitUntilReady(started, armUrl(port, context))
-  return { started, port, adminPort, setBackends: undefined }
+  const { headers } = context
+  const { expect } = parts
+  await waitUntilReady(started, armUrl(port, context), { headers, status: expect })
+  return { started, port, adminPort, setBackends: undefined, expect }
 }

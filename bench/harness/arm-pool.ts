@@ -2,7 +2,7 @@
 import type { Arm, ArmContext, RunningArm } from '../arms/arm.ts'
 import type { Processes, Started } from '../arms/processes.ts'
 
-export interface ArmPoolParts extends Pick<ArmContext, 'backendHosts' | 'tls'> {
+export interface ArmPoolParts extends Pick<ArmContext, 'backendHosts' | 'tls' | 'headers'> {
   readonly processes: Processes
   readonly random: () => number
   readonly directory: string
@@ -34,7 +34,8 @@ export class ArmPool {
   }
 
   async #start(name: string): Promise<RunningArm> {
-    const { processes, random, directory, backend, millraceCommand, arms, backendHosts, tls } = this.#parts
+    const { processes, random, directory, backend, millraceCommand, arms, backendHosts, tls, headers } =
+      this.#parts
     const { accepted } = backend
     if (name === 'direct') {
       const { started, port } = backend
@@ -44,7 +45,7 @@ export class ArmPool {
     if (arm === undefined) throw new Error(`no arm "${name}"`)
     const running = await arm.start({
       ...{ processes: processes.probed(), random, directory, millraceCommand, backendPort: backend.port },
-      ...{ cores: '0', threads: 1, pipelining: 1, backendHosts, tls },
+      ...{ cores: '0', threads: 1, pipelining: 1, backendHosts, tls, headers },
     })
     return { ...running, accepted }
   }

@@ -15,6 +15,8 @@ export interface CompareArmsOptions {
   readonly baseline: string | undefined
   /** undefined, or left out: the metric's own. */
   threshold?(scenario: string, metric: string): number | undefined
+  /** undefined, or left out: the threshold. */
+  change?(metric: string): number | undefined
 }
 
 export function compareArms(
@@ -34,7 +36,10 @@ export function compareArms(
         const compared = compareBlocks(
           valuesByRound(blocks, scenario, arm, metric.name),
           valuesByRound(blocks, scenario, baseline, metric.name),
-          { confidence, random, threshold, lowerIsBetter: metric.lowerIsBetter },
+          {
+            ...{ confidence, random, threshold, lowerIsBetter: metric.lowerIsBetter },
+            change: options.change?.(metric.name),
+          },
         )
         if (compared) comparisons.push({ ...compared, scenario, metric: metric.name, arm, baseline })
       }

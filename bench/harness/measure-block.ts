@@ -69,6 +69,8 @@ async function closedBlock(
     cores: host.cores,
     upload: false,
     keepAlive: plan.scenario.shape?.keepAlive,
+    headers: plan.scenario.headers,
+    expect: running.expect,
   }
   const run = host.closedLoop?.run ?? runWrk
   await run(host.processes, { ...load, seconds: plan.warmupSeconds })

@@ -40,6 +40,8 @@ export interface RunOptions {
   readonly load?: string
   /** Of a machine that was calibrated; undefined, or left out: the starting one of the metric. */
   threshold?(scenario: string, metric: string): number | undefined
+  /** Share of the baseline beyond which a difference is called one; as the threshold where undefined, or left out. */
+  change?(metric: string): number | undefined
   /** Told of the blocks in place of the terminal. @param plannedSeconds of the whole run */
   progress?(plannedSeconds: number): Advance
   readonly signal: AbortSignal
@@ -121,6 +123,7 @@ class SuiteRun {
       comparisons: compareArms(this.#scenarios, this.#blocks, {
         ...{ arms: names, ...judging, baseline: this.#options.baseline },
         threshold: this.#options.threshold,
+        change: this.#options.change,
       }),
       knees: this.#rates.knees,
       gate: suite.gate && judgeSuite(suite.gate, this.#blocks, judging),
@@ -158,7 +161,7 @@ class SuiteRun {
     progress: Advance,
   ): Promise<void> {
     if (names.length === 0) {
-      this.#scenarios.push(planned)
+      this.#scenarios.push(withoutHeaders(planned))
       return
     }
     const backend = await this.#backend(planned)
@@ -170,11 +173,12 @@ class SuiteRun {
       millraceCommand: millraceCommand ?? defaultMillraceCommand,
       backendHosts: backendHosts(planned.shape?.backends ?? 1),
       tls: planned.shape?.tls ? this.#tls : undefined,
+      headers: planned.headers,
     })
     try {
       await this.#warmUp(planned, backend, progress)
       const scenario = await this.#rates.resolve(planned, names, (arm) => pool.take(arm, false), progress)
-      this.#scenarios.push(scenario)
+      this.#scenarios.push(withoutHeaders(scenario))
       for (const { round, arm } of blockOrder(names, suite.rounds, this.#random)) {
         this.#options.signal.throwIfAborted()
         const running = await pool.take(arm, time.isFresh(suite, round))
@@ -241,6 +245,11 @@ interface RunningBackend {
   readonly port: number
   readonly started: RunningArm['started']
   accepted(): Promise<number>
+}
+
+/** They may hold secrets, and results are passed on. */
+function withoutHeaders({ headers: _headers, ...scenario }: PlannedScenario): PlannedScenario {
+  return scenario
 }
 
 function describe(block: Block): string {

@@ -14,15 +14,23 @@ export interface AutocannonOptions {
   readonly connections: number
   readonly upload: boolean
   readonly keepAlive: boolean
+  readonly headers?: Readonly<Record<string, string>>
+  /** Status that every answer is to have; any of 2xx and 3xx when left out. */
+  readonly expect?: number
 }
 
 /** What the clients saw; an answer counts when its connection goes on to the next request. */
 class Counts {
   readonly latency = new TimeHistogram()
-  /** Answers that were not 2xx or 3xx. */
+  readonly #expect: number | undefined
+  /** Answers that were not what was expected. */
   status = 0
   /** Ended by the server while a request waited. */
   lost = 0
+
+  constructor(expect: number | undefined) {
+    this.#expect = expect
+  }
 
   readonly watch = (client: Client): void => {
     let connection: Client['conn'] | undefined
@@ -42,14 +50,16 @@ class Counts {
     })
     client.on('headers', ({ statusCode }: { statusCode: number }) => {
       answered = true
-      if (statusCode < 200 || statusCode >= 400) this.status++
+      const isRight =
+        this.#expect === undefined ? statusCode >= 200 && statusCode < 400 : statusCode === this.#expect
+      if (!isRight) this.status++
     })
   }
 }
 
 async function run(packageUrl: string, options: AutocannonOptions): Promise<string> {
   const { default: autocannon } = (await import(packageUrl)) as typeof import('autocannon')
-  const counts = new Counts()
+  const counts = new Counts(options.expect)
   const cpuBefore = process.cpuUsage()
   const result = await autocannon({
     url: options.url,
@@ -59,7 +69,7 @@ async function run(packageUrl: string, options: AutocannonOptions): Promise<stri
     timeout: 10,
     method: options.upload ? 'POST' : 'GET',
     ...(options.upload ? { body: 'u'.repeat(2 ** 20) } : {}),
-    headers: options.keepAlive ? {} : { connection: 'close' },
+    headers: { ...options.headers, ...(options.keepAlive ? {} : { connection: 'close' }) },
     reconnectRate: options.keepAlive ? 0 : 1,
     sampleInt: 50,
     setupClient: counts.watch,

@@ -50,11 +50,12 @@ function autocannonLoop(): ClosedLoop {
 
 /** Fails when it does not end in time or reports nothing. */
 export async function runAutocannon(processes: Processes, options: WrkOptions): Promise<WrkResult> {
-  const { url, seconds, connections, upload, keepAlive = true } = options
+  const { url, seconds, connections, upload, keepAlive = true, headers, expect } = options
+  const asked = { url, seconds, connections, upload, keepAlive, headers, expect }
   const command = [process.execPath, '--no-deprecation', driver]
   const started = processes.start(
     'autocannon',
-    [...command, packageUrl('autocannon'), JSON.stringify({ url, seconds, connections, upload, keepAlive })],
+    [...command, packageUrl('autocannon'), JSON.stringify(asked)],
     { cores: options.cores },
   )
   const timer = setTimeout(() => void started.stop(), (seconds + 15) * 1000)

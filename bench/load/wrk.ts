@@ -11,6 +11,10 @@ export interface WrkOptions {
   readonly upload: boolean
   /** false: a new connection for each request. */
   readonly keepAlive?: boolean
+  /** Fields of every request. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Status that every answer is to have; any of 2xx and 3xx when left out. */
+  readonly expect?: number
 }
 
 export interface WrkResult {
@@ -19,7 +23,7 @@ export interface WrkResult {
   readonly seconds: number
   /** Closed-loop, so an indication only. Microseconds. */
   readonly latency: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number }
-  /** Answers that were not 2xx or 3xx, and socket errors: must be none for a figure to count. */
+  /** Answers of another status than was expected, and socket errors: must be none for a figure to count. */
   readonly errors: number
 }
 
@@ -33,12 +37,12 @@ export async function runWrk(processes: Processes, options: WrkOptions): Promise
     '--timeout',
     '10s',
     ...(options.keepAlive === false ? ['-H', 'Connection: close'] : []),
+    ...Object.entries(options.headers ?? {}).flatMap(([name, value]) => ['-H', `${name}: ${value}`]),
     '-s',
     script,
   ]
-  const started = processes.start('wrk', [...command, options.url, '--', options.upload ? 'upload' : ''], {
-    cores: options.cores,
-  })
+  const ours = [options.upload ? 'upload' : '', String(options.expect ?? '')]
+  const started = processes.start('wrk', [...command, options.url, '--', ...ours], { cores: options.cores })
   const timer = setTimeout(() => void started.stop(), (options.seconds + 15) * 1000)
   await started.exited
   clearTimeout(timer)

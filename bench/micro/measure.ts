@@ -1,9 +1,11 @@
 /** Nanoseconds and bytes of a call: tinybench over samples of many calls, then the growth of the heap. */
-import { setTimeout as later } from 'node:timers/promises'
-import { GCProfiler, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import {
+  bytesPerAwaitedCall,
+  bytesPerCall,
+  type Counting,
+  usualCounting,
+} from '../../test/conformance/allocation.ts'
 import { packageUrl } from '../packages.ts'
-import { median } from '../stats/summary.ts'
 import type { Running } from './case.ts'
 
 export const defaultCalls = 1000
@@ -13,14 +15,20 @@ export interface Plan {
   /** Before the samples, in milliseconds. */
   readonly warmUpMs: number
   readonly timeMs: number
-  /** How often the bytes are counted anew at most, while the code does not seem to be optimised yet. */
-  readonly tries: number
+  /** Of its bytes, while the code does not seem to be optimised yet. */
+  readonly counting: Omit<Counting, 'calls'>
 }
 
 export const plans = {
-  full: { warmUpMs: 300, timeMs: 1200, tries: 5 },
-  quick: { warmUpMs: 30, timeMs: 50, tries: 2 },
+  full: { warmUpMs: 300, timeMs: 1200, counting: usualCounting },
+  quick: { warmUpMs: 30, timeMs: 50, counting: { warmUpMs: 30, tries: 2 } },
 } as const satisfies Record<string, Plan>
+
+/** For the hooks of a plugin: quick or not, what they allocate is what the conformance kit finds. */
+export const hookPlan = (quick: boolean): Plan => ({
+  ...plans[quick ? 'quick' : 'full'],
+  counting: usualCounting,
+})
 
 /** Of one call. */
 export interface Measured {
@@ -59,11 +67,6 @@ class Loop {
     this.result = result
     return result
   }
-
-  async repeat(calls: number, awaited: boolean): Promise<void> {
-    if (!awaited) this.times(calls)
-    else for (let call = 0; call < calls; call++) await this.once()
-  }
 }
 
 /** @param calls in a sample; 1: each is awaited, and may say itself how long it took */
@@ -87,7 +90,7 @@ export async function measure(running: Running, calls: number, plan: Plan): Prom
   if (samples === undefined) throw new Error(`no samples: the benchmark is ${result.state}`)
   const perCall = (q: number): number => (quantile(samples, q) * 1e6) / calls
   const ns = perCall(0.5)
-  const bytes = await countBytes(loop, awaited, ns, plan)
+  const bytes = await countBytes(running, loop, awaited, ns, plan)
   return { ns, q1: perCall(0.25), q3: perCall(0.75), bytes, samples: samples.length, calls }
 }
 
@@ -98,74 +101,13 @@ function quantile(sorted: readonly number[], q: number): number {
   return low + (sorted[Math.ceil(at)] - low) * (at - Math.floor(at))
 }
 
-/** Bytes are counted over this long at most, in milliseconds. */
-const countMs = 20
-const countCalls = 5000
+/** Bytes are counted over this long at most, in milliseconds: of short calls thousands take no time. */
+const countMs = { loop: 250, awaited: 20 }
 
-function countBytes(loop: Loop, awaited: boolean, ns: number, plan: Plan): Promise<number> {
-  const calls = Math.max(1, Math.min(countCalls, Math.round((countMs * 1e6) / ns)))
+function countBytes(running: Running, loop: Loop, awaited: boolean, ns: number, plan: Plan): Promise<number> {
+  const within = (ms: number): number =>
+    Math.max(1, Math.min(usualCounting.calls, Math.round((ms * 1e6) / ns)))
   // What is awaited has run for long enough.
-  const effort = awaited ? { tries: 1, warmUps: [] } : { tries: plan.tries, warmUps: [plan.warmUpMs] }
-  return untilSettled(loop, { calls, awaited, ...effort })
-}
-
-/** Bytes that a call allocates, once its code has been optimised; for calls so short that thousands take no time. */
-export function bytesPerCall(run: (index: number) => unknown): Promise<number> {
-  return untilSettled(new Loop({ run }), { calls: countCalls, awaited: false, tries: 5, warmUps: [250, 250] })
-}
-
-/** The smallest object of V8. */
-const bytesPerObject = 16
-const warmUpCalls = 200_000
-
-interface Counting {
-  readonly calls: number
-  readonly awaited: boolean
-  readonly tries: number
-  /** Milliseconds of each, at most. */
-  readonly warmUps: readonly number[]
-}
-
-/** Optimised code comes from another thread, on a busy machine late, and may be thrown away: until then it is the
- * interpreter that allocates. Who allocates by itself does so in every try. */
-async function untilSettled(loop: Loop, { calls, awaited, tries, warmUps }: Counting): Promise<number> {
-  let least = Number.POSITIVE_INFINITY
-  for (let left = tries; left > 0 && least >= bytesPerObject / 2; left--) {
-    for (const warmUpMs of warmUps) {
-      const started = performance.now()
-      for (let done = 0; done < warmUpCalls && performance.now() - started < warmUpMs; done += calls)
-        loop.times(calls)
-      await later(10)
-    }
-    const rounds: number[] = []
-    for (let round = 0; round < (awaited ? 3 : 5); round++)
-      rounds.push((await allocated(() => loop.repeat(calls, awaited))) / calls)
-    least = Math.min(least, median(rounds))
-  }
-  return least
-}
-
-/** Bytes that come into being during `work`, those included that were collected before its end. */
-async function allocated(work: () => Promise<void>): Promise<number> {
-  collect()
-  const profiler = new GCProfiler()
-  profiler.start()
-  const before = process.memoryUsage()
-  await work()
-  const after = process.memoryUsage()
-  const collections = profiler.stop()?.statistics ?? []
-  let bytes = after.heapUsed - before.heapUsed
-  for (const { beforeGC, afterGC } of collections)
-    bytes += beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize
-  // What buffers were freed meanwhile is not known.
-  return Math.max(0, bytes) + Math.max(0, after.arrayBuffers - before.arrayBuffers)
-}
-
-/** Collects all garbage; node need not have been started with --expose-gc. */
-function collect(): void {
-  if (globalThis.gc === undefined) {
-    setFlagsFromString('--expose-gc')
-    globalThis.gc = runInNewContext('gc') as typeof globalThis.gc
-  }
-  globalThis.gc?.()
+  if (awaited) return bytesPerAwaitedCall(() => loop.once(), within(countMs.awaited))
+  return bytesPerCall((index) => running.run(index), { ...plan.counting, calls: within(countMs.loop) })
 }

@@ -1,6 +1,7 @@
 /** What a run of micro-benchmarks found, and how it is shown. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { maxBytes } from '../../test/conformance/allocation.ts'
 import type { Table } from '../report/rows.ts'
 import { asMarkdown } from '../report/tables.ts'
 import type { Machine } from '../stats/machine.ts'
@@ -51,11 +52,9 @@ export function time(ns: number): string {
   return `${value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ${unit}`
 }
 
-/** Less than half an object a call is the collector's own noise. */
-const noiseBytes = 8
-
+/** None is what the conformance kit takes for none. */
 export function bytesText(bytes: number): string {
-  if (bytes < noiseBytes) return '0 B'
+  if (bytes < maxBytes) return '0 B'
   if (bytes < 10_000) return `${Math.round(bytes)} B`
   return bytes < 1e6 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`
 }

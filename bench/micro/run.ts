@@ -48,7 +48,7 @@ function readOptions(parameters: readonly string[]): Options {
 }
 
 /** Seconds that a case takes, with what is made before it and counted after it. */
-const secondsOf = (plan: Plan): number => (plan.warmUpMs + plan.timeMs) / 1000 + 0.2 * plan.tries
+const secondsOf = (plan: Plan): number => (plan.warmUpMs + plan.timeMs) / 1000 + 0.2 * plan.counting.tries
 
 /** Measures the cases of one subject in a thread. */
 async function measureSubject(work: ThreadWork, found: (result: ThreadResult) => void): Promise<void> {

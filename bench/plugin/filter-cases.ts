@@ -18,13 +18,15 @@ export const wholeExchange = 'all hooks of a request'
 type Call = (index: number) => unknown
 
 class FilterLoop {
-  readonly #exchanges = new Exchanges('browser')
+  readonly #exchanges: Exchanges
   readonly #filter: Filter
   /** One for each input: `state` of a request is there in its later hooks. */
   readonly #facades: readonly ExchangeFacade[]
   readonly #backend = numbered(1)[0] as unknown as NonNullable<Exchange['backend']>
 
-  constructor(filter: Filter) {
+  /** @param lines that each request has besides a browser's, each with its CRLF */
+  constructor(filter: Filter, lines: string) {
+    this.#exchanges = new Exchanges('browser', lines)
     this.#filter = filter
     this.#facades = Array.from({ length: inputs }, () => new ExchangeFacade(this.#exchanges.exchange))
   }
@@ -121,29 +123,34 @@ function emptyFilter(filter: Filter): Filter {
 const isThenable = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 
-/** @param probe tells which hooks there are */
-export function filterCases(probe: Filter, make: () => Promise<Filter>): HookCase[] {
+/**
+ * @param probe tells which hooks there are
+ * @param lines fields of the requests
+ */
+export function filterCases(probe: Filter, make: () => Promise<Filter>, lines: string): HookCase[] {
   const own = hooks.filter((hook) => probe[hook] !== undefined)
-  const empty = new FilterLoop(emptyFilter(probe))
+  const empty = new FilterLoop(emptyFilter(probe), lines)
+  const loopOf = async (): Promise<FilterLoop> => new FilterLoop(await make(), lines)
+  const isPromised = (hook: Hook): boolean => returnsPromise(new FilterLoop(probe, lines), hook)
   const single = own.map((hook): HookCase => {
-    const isAsync = returnsPromise(probe, hook)
+    const isAsync = isPromised(hook)
     return {
       name: isAsync ? `${hook}, awaited` : hook,
       hot: true,
       calls: isAsync ? 1 : undefined,
       empty: isAsync ? undefined : { run: empty.calls[hook] },
-      prepare: async () => prepared(new FilterLoop(await make()), hook),
+      prepare: async () => prepared(await loopOf(), hook),
     }
   })
   if (own.length < 2) return single
-  const isAsync = own.some((hook) => returnsPromise(probe, hook))
+  const isAsync = own.some(isPromised)
   const whole: HookCase = {
     name: wholeExchange,
     hot: true,
     calls: isAsync ? 1 : undefined,
     empty: isAsync ? undefined : { run: empty.whole },
     prepare: async () => {
-      const loop = new FilterLoop(await make())
+      const loop = await loopOf()
       return { run: isAsync ? loop.wholeAsync : loop.whole }
     },
   }
@@ -151,8 +158,7 @@ export function filterCases(probe: Filter, make: () => Promise<Filter>): HookCas
 }
 
 /** A throw is found again, and told, when the hook is measured. */
-function returnsPromise(filter: Filter, hook: Hook): boolean {
-  const loop = new FilterLoop(filter)
+function returnsPromise(loop: FilterLoop, hook: Hook): boolean {
   try {
     if (hook !== 'onRequest') loop.calls.onRequest(0)
     const result = loop.calls[hook](0)
@@ -171,6 +177,7 @@ async function prepared(loop: FilterLoop, hook: Hook): Promise<RunningHook> {
     if (hook !== 'onRequest') await loop.calls.onRequest(index)
     await call(index)
   }
-  const answers = 'it answers the request itself, so that no backend is asked'
+  const answers =
+    "it answers the request itself, so that no backend is asked (--header 'name: value' sends what it asks for)"
   return { run: call, note: () => (hook === 'onRequest' && loop.answered(0) ? answers : undefined) }
 }

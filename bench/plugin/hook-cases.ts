@@ -6,6 +6,7 @@ import { picking, serviceOf, sizes } from '../micro/algorithms.ts'
 import { gatesOf, gateWays } from '../micro/breakers.ts'
 import { inputs, type Running } from '../micro/case.ts'
 import { filterCases } from './filter-cases.ts'
+import { fieldLines, type PluginRequests } from './requests.ts'
 
 /** Makes a fresh instance, as the host would. */
 export type MakeInstance = () => Promise<unknown>
@@ -34,7 +35,7 @@ type Definition = PluginDefinition<'algorithm'>
 export async function hookCases(
   kind: PluginKind,
   definition: Pick<PluginDefinition, 'name' | 'options' | 'buildTable'>,
-  options: unknown,
+  { options, requests }: { readonly options: unknown; readonly requests: PluginRequests },
   make: MakeInstance,
 ): Promise<readonly HookCase[]> {
   switch (kind) {
@@ -48,7 +49,7 @@ export async function hookCases(
     case 'circuit-breaker':
       return breakerCases(make as () => Promise<CircuitBreaker>)
     case 'filter':
-      return filterCases((await make()) as Filter, make as () => Promise<Filter>)
+      return filterCases((await make()) as Filter, make as () => Promise<Filter>, fieldLines(requests))
     default:
       return []
   }

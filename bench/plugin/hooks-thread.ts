@@ -66,7 +66,7 @@ async function run(): Promise<void> {
     return plugin.instance
   }
   try {
-    const cases = await hookCases(target.kind, loaded.definition, target.options, make)
+    const cases = await hookCases(target.kind, loaded.definition, target, make)
     post({ type: 'cases', names: cases.map(({ name }) => name) })
     for (const one of cases) post(await measured(one))
     if (logged > 0) post({ type: 'logged', count: logged, first: firstLine })

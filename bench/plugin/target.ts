@@ -1,6 +1,5 @@
 /** Which plugin is measured, and with what options. */
-import { existsSync } from 'node:fs'
-import { extname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { loadConfig, readPluginSources } from '../../core/config/load.ts'
 import type { PluginSource, PluginUse, Snapshot } from '../../core/config/snapshot.ts'
 import { optionsOf } from '../../core/config/uses.ts'
@@ -11,6 +10,14 @@ import { parseOptions } from '../../core/host/options.ts'
 import { builtIn, type LoadedPlugin } from '../../core/host/registry.ts'
 import { builtins } from '../../plugins/manifest.ts'
 import { findPlugin } from '../arms/core.ts'
+import { asSpecifier } from './plugin-file.ts'
+import {
+  type BenchSettings,
+  chooseRequests,
+  type PluginRequests,
+  readSettings,
+  type WrittenRequests,
+} from './requests.ts'
 
 /** Plain data: it goes to the threads that measure. */
 export interface PluginTarget {
@@ -23,10 +30,11 @@ export interface PluginTarget {
   readonly options: Readonly<Record<string, unknown>>
   /** With slot keys. */
   readonly written: Readonly<Record<string, unknown>>
+  readonly requests: PluginRequests
 }
 
-export interface TargetRequest {
-  /** Path of a file, name of a built-in, or package; relative to `directory`. */
+export interface TargetRequest extends WrittenRequests {
+  /** Path of a file or of its folder, name of a built-in, or package; relative to `directory`. */
   readonly plugin: string
   readonly directory: string
   /** JSON text. */
@@ -45,20 +53,25 @@ export async function findTarget(request: TargetRequest): Promise<PluginTarget> 
   const { loaded } = await findPlugin(specifier, directory)
   const { definition, source } = loaded
   const { kind, name } = definition
-  const written =
-    config === undefined ? parseJson(request.options) : await optionsIn(resolve(directory, config), loaded)
+  const settings = readSettings(source !== 'built-in' && source.kind === 'path' ? source.location : undefined)
+  const { written, place } = await writtenOptions(request, settings, loaded)
   const options = optionsOf(kind, { use: name, ...written })
-  parseOptions(definition, options, config ?? (request.options === undefined ? undefined : '--options'))
-  return { specifier, source, kind, name, options, written }
+  parseOptions(definition, options, place)
+  return { specifier, source, kind, name, options, written, requests: chooseRequests(request, settings) }
 }
 
-/** In a shell a file may be named without its ./ */
-function asSpecifier(plugin: string, directory: string): string {
-  const isFile = scriptEndings.has(extname(plugin)) && existsSync(resolve(directory, plugin))
-  return isFile && !/^(\.{0,2}\/|file:)/.test(plugin) ? `./${plugin}` : plugin
+/** Of the command line, else of the file beside the plugin. `place`: for messages. */
+async function writtenOptions(
+  { options, config, directory }: TargetRequest,
+  settings: BenchSettings,
+  loaded: LoadedPlugin,
+): Promise<{ readonly written: Readonly<Record<string, unknown>>; readonly place: string | undefined }> {
+  if (config !== undefined)
+    return { written: await optionsIn(resolve(directory, config), loaded), place: config }
+  if (options !== undefined) return { written: parseJson(options), place: '--options' }
+  if (settings.options !== undefined) return { written: settings.options, place: settings.file }
+  return { written: {}, place: undefined }
 }
-
-const scriptEndings = new Set(['.ts', '.mts', '.js', '.mjs', '.cjs'])
 
 /** Loads it again, in another thread. `installResolver` must have run there. */
 export function loadTarget({ source, name, kind }: PluginTarget): Promise<LoadedPlugin> {

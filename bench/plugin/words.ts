@@ -1,11 +1,13 @@
 /** What was found about a plugin, as its author reads it. */
+import { basename } from 'node:path'
 import { bytesText, time } from '../micro/results.ts'
-import type { BenchResults, Block } from '../report/bench-results.ts'
+import type { ArmComparison, BenchResults, Block } from '../report/bench-results.ts'
 import type { Table } from '../report/rows.ts'
-import { counted, figure, metricOf, percent } from '../report/words.ts'
-import { fewestBlocks, minimumDetectable } from '../stats/bootstrap.ts'
+import { counted, figure, percent } from '../report/words.ts'
+import { fewestBlocks } from '../stats/bootstrap.ts'
 import { wholeExchange } from './filter-cases.ts'
 import type { HookResults, HookRow } from './measure-hooks.ts'
+import { settingsFile } from './requests.ts'
 import type { PluginTarget } from './target.ts'
 
 export const core = 'core'
@@ -66,12 +68,12 @@ export interface Added {
  *
  * @param arm name of the arm with the plugin
  */
-export function addedCpu({ kind, name }: PluginTarget, arm: string, results: BenchResults): Added {
+export function addedCpu({ kind, name, requests }: PluginTarget, arm: string, results: BenchResults): Added {
   const found = results.comparisons.find((one) => one.metric === 'cpu' && one.arm === arm)
   const own = results.blocks.filter((block) => block.arm === arm)
   const failing = own.filter(({ failed }) => failed > 0)
   if (failing.length > own.length / 2)
-    return { judgement: 'unusable', sentence: `not measured: ${failuresOf(failing)}` }
+    return { judgement: 'unusable', sentence: `not measured: ${failuresOf(failing, requests.expect)}` }
   const least = fewestBlocks(results.confidence)
   if (found === undefined || found.difference.count < least) {
     const count = counted(found?.difference.count ?? 0, 'block')
@@ -80,26 +82,60 @@ export function addedCpu({ kind, name }: PluginTarget, arm: string, results: Ben
       sentence: `too noisy to say what it costs: ${count} of each arm count, ${least} are needed`,
     }
   }
-  const { difference, base } = found
-  const { median, low, high } = difference
-  const beside = `(${figure(base)} µs without${kind === 'algorithm' ? ', with round-robin' : ''})`
-  if (low > 0 || high < 0) {
-    const [verb, size, from, to] = low > 0 ? ['adds', median, low, high] : ['saves', -median, -high, -low]
-    const range = `${figure(size)} µs (${figure(from)}–${figure(to)})`
-    const sentence = `${name} ${verb} ${range} of CPU per request: real ${beside}`
-    return { judgement: 'fine', sentence }
-  }
-  const seen = minimumDetectable(difference.standardError, results.confidence)
-  const tooCoarse = seen > base * metricOf('cpu').threshold
+  const beside = `(${figure(found.base)} µs without${kind === 'algorithm' ? ', with round-robin' : ''})`
+  const itself =
+    requests.expect === undefined ? '' : `; it answers ${requests.expect} itself, and no backend is asked`
   return {
-    judgement: tooCoarse ? 'too noisy' : 'fine',
-    sentence:
-      `no difference in CPU per request that this run could see: it would have seen ${figure(seen)} µs or more ${beside}` +
-      (tooCoarse ? `; that is ${percent(seen / base)}, too coarse to call it nothing` : ''),
+    judgement: found.outcome === 'unclear' ? 'too noisy' : 'fine',
+    sentence: `${costInWords(name, found)} ${beside}${itself}`,
   }
 }
 
-function failuresOf(failing: readonly Block[]): string {
+/** What the outcome says that stands in the table. */
+function costInWords(
+  name: string,
+  { outcome, difference, threshold, base, detectable }: ArmComparison,
+): string {
+  const { median, low, high } = difference
+  const range = `${signed(low)} … ${signed(high)} µs`
+  switch (outcome) {
+    case 'worse':
+      return `${name} adds ${figure(median)} µs (${figure(low)}–${figure(high)}) of CPU per request: real`
+    case 'better':
+      return `${name} saves ${figure(-median)} µs (${figure(-high)}–${figure(-low)}) of CPU per request: real`
+    case 'same':
+      return `no difference in CPU per request: ${range}, all of it within ±${percent(threshold)}`
+    default:
+      return (
+        `unclear whether ${name} costs anything: ${range} of CPU per request; ` +
+        `${figure(detectable * base)} µs (${percent(detectable)}) or more would most likely have been seen`
+      )
+  }
+}
+
+const signed = (micros: number): string => `${micros < 0 ? '−' : '+'}${figure(Math.abs(micros))}`
+
+function failuresOf(failing: readonly Block[], expect: number | undefined): string {
   const [{ faults }] = failing
-  return `requests failed with it in ${counted(failing.length, 'block')}, such as: ${faults.join('; ')}`
+  const counting = `answers other than ${expect ?? '2xx and 3xx'} count as failed (see --header and --expect)`
+  return `requests failed with it in ${counted(failing.length, 'block')}, such as: ${faults.join('; ')}; ${counting}`
+}
+
+/** What to do where the plugin answers otherwise than was waited for. */
+export function otherStatus(target: PluginTarget, status: number, text: string): Added {
+  const { name, source, requests } = target
+  const wanted = requests.expect ?? 200
+  const said = text === '' ? '' : ` (${text})`
+  const file =
+    source !== 'built-in' && source.kind === 'path' ? basename(settingsFile(source.location)) : undefined
+  const remedies = [
+    "send what it asks for (--header 'name: value')",
+    `or have that answer measured (--expect ${status})`,
+    ...(file === undefined ? [] : [`either may stand in ${file} beside it`]),
+  ]
+  const remedy = /^MR_/.test(text) ? 'what its hooks throw stands below' : remedies.join('; ')
+  return {
+    judgement: 'unusable',
+    sentence: `not measured in requests: with ${name} they are answered with ${status}${said}, not with ${wanted}; ${remedy}`,
+  }
 }

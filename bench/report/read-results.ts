@@ -103,6 +103,7 @@ const comparison = z.looseObject({
   relative: estimate,
   detectable: looseNumber,
   threshold: z.number(),
+  change: z.number().optional(),
   outcome: z.enum(['worse', 'better', 'same', 'unclear']),
 })
 

@@ -59,18 +59,21 @@ export function pairIn(results: BenchResults, { arm, baseline }: ArmComparison):
 
 /** What a comparison says and why, without the names of what was compared. */
 export function verdictInWords(comparison: ArmComparison, confidence: number): string {
-  const { relative, threshold, outcome, detectable } = comparison
+  const { relative, threshold, change = threshold, outcome, detectable } = comparison
   const size = percent(Math.abs(relative.median))
   const direction = relative.median < 0 ? 'lower' : 'higher'
   const limit = percent(threshold)
   if (outcome === 'same') return `same: the whole interval lies within ±${limit}`
-  if (outcome !== 'unclear')
-    return `${outcome}: ${size} ${direction}, the whole interval lies beyond the threshold of ${limit}`
+  if (outcome !== 'unclear') {
+    const beyond = change === 0 ? 'on one side of zero' : `beyond the threshold of ${percent(change)}`
+    return `${outcome}: ${size} ${direction}, the whole interval lies ${beyond}`
+  }
   const needed = fewestBlocks(confidence)
   if (relative.count < needed) {
     return `unclear: ${counted(relative.count, 'block')}, at least ${needed} are needed for ${percent(confidence)} confidence`
   }
-  return `unclear: the interval crosses the threshold of ${limit}; differences from ${percent(detectable)} up would most likely be seen`
+  const crossed = change === 0 ? `holds zero and crosses the threshold` : 'crosses the threshold'
+  return `unclear: the interval ${crossed} of ${limit}; differences from ${percent(detectable)} up would most likely be seen`
 }
 
 export type Tally = Readonly<Record<Outcome, number>>

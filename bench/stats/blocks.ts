@@ -23,7 +23,10 @@ export function blockOrder(arms: readonly string[], rounds: number, random: () =
   return turns
 }
 
-/** worse, better: the whole interval lies beyond the threshold. same: it lies within. unclear: neither, or too few blocks. */
+/**
+ * worse, better: the whole interval lies beyond what counts as a change, which is the threshold unless a smaller one was asked for.
+ * same: it lies within the threshold. unclear: neither, or too few blocks.
+ */
 export type Outcome = 'worse' | 'better' | 'same' | 'unclear'
 
 export interface Comparison {
@@ -36,6 +39,8 @@ export interface Comparison {
   /** Share of `base` that would most likely be seen. */
   readonly detectable: number
   readonly threshold: number
+  /** Share that was asked for in place of the threshold, to be worse or better. */
+  readonly change?: number
   readonly outcome: Outcome
 }
 
@@ -43,6 +48,8 @@ export interface CompareOptions {
   readonly confidence: number
   /** Share of the baseline that counts as a change. */
   readonly threshold: number
+  /** A smaller one, 0 for anything at all: a difference that is certain is then told although it lies within the threshold. */
+  readonly change?: number
   readonly lowerIsBetter: boolean
   readonly random: () => number
 }
@@ -68,6 +75,7 @@ export function compareBlocks(
     relative,
     detectable: minimumDetectable(relative.standardError, options.confidence),
     threshold: options.threshold,
+    ...(options.change === undefined ? {} : { change: options.change }),
     outcome: outcomeOf(relative, options),
   }
 }
@@ -83,10 +91,10 @@ function scaled(estimate: Estimate, factor: number): Estimate {
 }
 
 function outcomeOf(relative: Estimate, options: CompareOptions): Outcome {
-  const { threshold, lowerIsBetter, confidence } = options
+  const { threshold, change = threshold, lowerIsBetter, confidence } = options
   if (relative.count < fewestBlocks(confidence)) return 'unclear'
-  if (relative.low > threshold) return lowerIsBetter ? 'worse' : 'better'
-  if (relative.high < -threshold) return lowerIsBetter ? 'better' : 'worse'
+  if (relative.low > change) return lowerIsBetter ? 'worse' : 'better'
+  if (relative.high < -change) return lowerIsBetter ? 'better' : 'worse'
   if (relative.low >= -threshold && relative.high <= threshold) return 'same'
   return 'unclear'
 }

@@ -1,5 +1,6 @@
 /** The files of a new plugin, from the templates of its kind. */
 import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { type CorePlace, commandText, typePlaces } from './core-place.ts'
 
 /** Kinds that something hosts today, and how a config uses a plugin of them. Each has a folder of templates. */
@@ -27,19 +28,38 @@ function template(file: string, words: Readonly<Record<string, string>>): string
   return text.replaceAll(/\{\{(\w+)\}\}/g, (_whole, word: string) => words[word])
 }
 
+/** For git; where there is one already it is left alone. */
+export const ignoreFile = '.gitignore'
+
 /** Text by file name. */
 export function pluginFiles(plugin: NewPlugin): Readonly<Record<string, string>> {
-  const { kind, name, core } = plugin
-  const words = { kind, name, package: packageName(name), path: `./${name}.ts`, command: commandText(core) }
+  const { kind, name, core, folder } = plugin
+  // The config lies beside the folder.
+  const place = `./${path.basename(folder)}/${name}.ts`
+  const words = { kind, name, package: packageName(name), path: quoted(place), command: commandText(core) }
   const config = template(`${kind}/config.yaml.txt`, words)
+  const requests = benchFile(kind, words)
+  const bench =
+    requests === undefined
+      ? ''
+      : `\`${name}.bench.yaml\` says with which options and headers it is measured. `
   return {
     [`${name}.ts`]: template(`${kind}/plugin.ts.txt`, words),
     [`${name}.test.ts`]: template(`${kind}/test.ts.txt`, words),
-    'README.md': template('readme.md.txt', { ...words, config }),
+    ...(requests === undefined ? {} : { [`${name}.bench.yaml`]: requests }),
+    'README.md': template('readme.md.txt', { ...words, config, bench }),
     'package.json': json(manifest(plugin)),
     ...typeFiles(plugin),
+    [ignoreFile]: template('gitignore.txt', words),
   }
 }
+
+/** Only a filter is measured with requests of its own. */
+const benchFile = (kind: WritableKind, words: Readonly<Record<string, string>>): string | undefined =>
+  kind === 'filter' ? template('filter/bench.yaml.txt', words) : undefined
+
+/** In a list of YAML. */
+const quoted = (text: string): string => (/^[\w./-]+$/.test(text) ? text : JSON.stringify(text))
 
 const packageName = (name: string): string => `millrace-${name}`
 const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`

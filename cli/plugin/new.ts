@@ -1,5 +1,5 @@
 /** `millrace plugin new`: a folder with a plugin that works, for its author to change. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { slotKeys } from '../../core/config/uses.ts'
 import type { PluginKind } from '../../core/contracts/plugin.ts'
@@ -9,7 +9,7 @@ import { builtins } from '../../plugins/manifest.ts'
 import { UsageError } from '../failure.ts'
 import type { Host } from '../main.ts'
 import { commandText, corePlace } from './core-place.ts'
-import { pluginFiles, useTexts, type WritableKind } from './files.ts'
+import { ignoreFile, pluginFiles, useTexts, type WritableKind } from './files.ts'
 
 export interface NewOptions {
   readonly dir?: string
@@ -27,25 +27,36 @@ export function newPlugin(
   checkKind(kind)
   checkName(kind, name)
   const folder = path.resolve(terminal.directory, options.dir ?? name)
+  checkFolder(folder)
   const core = corePlace()
-  const files = pluginFiles({ kind, name, folder, core, version })
-  const there = Object.keys(files).filter((file) => existsSync(path.join(folder, file)))
+  const isThere = (file: string): boolean => existsSync(path.join(folder, file))
+  const all = Object.entries(pluginFiles({ kind, name, folder, core, version }))
+  const files = all.filter(([file]) => file !== ignoreFile || !isThere(file))
+  const there = files.filter(([file]) => isThere(file)).map(([file]) => file)
   if (there.length > 0)
     throw new UsageError(
       `${folder} already holds ${there.join(', ')}; nothing was written (--dir names another folder)`,
     )
   mkdirSync(folder, { recursive: true })
   // `wx`: what has come between the look and now is not written over either.
-  for (const [file, text] of Object.entries(files))
-    writeFileSync(path.join(folder, file), text, { flag: 'wx' })
+  for (const [file, text] of files) writeFileSync(path.join(folder, file), text, { flag: 'wx' })
   const shown = path.relative(terminal.directory, folder) || '.'
   const source = path.join(shown, `${name}.ts`)
-  terminal.out(`${shown}: ${Object.keys(files).join(', ')}\n`)
+  terminal.out(`${shown}: ${files.map(([file]) => file).join(', ')}\n`)
   terminal.out(`1. Edit   ${source}`)
   terminal.out(`2. Test   ${commandText(core)} plugin test ${shown}`)
   terminal.out(
     `3. Use    plugins: [${asPath(source)}] and ${useTexts[kind](name)} in a config (a whole one: README.md)`,
   )
+}
+
+/** @throws UsageError where no folder can be */
+function checkFolder(folder: string): void {
+  let at = folder
+  while (!existsSync(at) && path.dirname(at) !== at) at = path.dirname(at)
+  if (statSync(at).isDirectory()) return
+  const where = at === folder ? `${folder} is a file` : `${at}, on the way to ${folder}, is a file`
+  throw new UsageError(`${where}; --dir names a folder, which is made where it is not there`)
 }
 
 const asPath = (file: string): string => (/^(\.\.?)?\//.test(file) ? file : `./${file}`)

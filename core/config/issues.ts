@@ -1,37 +1,18 @@
 /** Issues of the schema as problems of the config: plain words, the right place, and a likely correction. */
 import { z } from 'zod'
 import { closest } from '../host/did-you-mean.ts'
+import { type Issue, openIssue, typeNames } from '../host/issue-words.ts'
 import type { ConfigDocument } from './document.ts'
 import { plainScalar } from './expand.ts'
 import type { ConfigPath } from './problems.ts'
 import { laterKeys } from './schema.ts'
 
-type Issue = z.core.$ZodIssue
-
 /** Reports every issue of a failed parse. `base`: where the parsed value stands in the file. */
 export function reportIssues(document: ConfigDocument, schema: z.ZodType, issues: readonly Issue[]): void {
-  for (const issue of issues.flatMap((found) => flatten(found, []))) {
+  for (const issue of issues.flatMap((found) => openIssue(found))) {
     if (issue.code === 'unrecognized_keys') reportUnknownKeys(document, schema, issue)
     else reportValue(document, issue)
   }
-}
-
-/** Opens unions: of the branches, the one whose kind of value was written. */
-function flatten(issue: Issue, base: readonly PropertyKey[]): Issue[] {
-  const path = [...base, ...issue.path]
-  if (issue.code === 'invalid_key') {
-    const [first] = issue.issues
-    return [{ ...issue, path, message: first?.message ?? issue.message }]
-  }
-  if (issue.code !== 'invalid_union') return [{ ...issue, path }]
-  const branch = issue.errors.find(
-    (errors) => !errors.some((error) => error.path.length === 0 && isOtherKind(error)),
-  )
-  return branch ? branch.flatMap((error) => flatten(error, path)) : [{ ...issue, path }]
-}
-
-function isOtherKind(issue: Issue): boolean {
-  return issue.code === 'invalid_type' || issue.code === 'invalid_value' || issue.code === 'invalid_union'
 }
 
 function reportUnknownKeys(
@@ -98,16 +79,6 @@ function expectation(issue: Issue): string {
 
 /** How messages of the schema library begin; other messages are our own. */
 const generic = 'Invalid input'
-
-const typeNames: Readonly<Record<string, string>> = {
-  int: 'a whole number',
-  number: 'a number',
-  string: 'a string',
-  boolean: 'true or false',
-  object: 'a map',
-  record: 'a map',
-  array: 'a list',
-}
 
 function suggestValue(
   document: ConfigDocument,

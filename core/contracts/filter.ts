@@ -154,14 +154,17 @@ export interface FilterExchange {
 
 /**
  * An instance of a filter. All hooks are optional. A throw ends the exchange with 500 `MR_PLUGIN_FAULT` (a filter with
- * the slot key `failOpen: true` is skipped instead) and is logged with plugin and hook. Async hooks have a deadline
- * (slot key `deadline`, default 5 s); while one runs the client is not read.
+ * the slot key `failOpen: true` is skipped instead) and is logged with plugin and hook. So does a returned value, or a promise
+ * of one: a filter answers with `exchange.respond`, never with a result, which nobody would see (`onDone` alone may return
+ * what it likes). Async hooks have a deadline (slot key `deadline`, default 5 s, then 500 `MR_PLUGIN_TIMEOUT`); while one runs
+ * the client is not read.
  */
 export interface Filter {
   /** Once per exchange, before a backend is picked. Sync where possible: a promise costs. */
   onRequest?(exchange: FilterExchange): void | PromiseLike<void>
   /** Before each try, after the pick; `exchange.backend` is set. Header writes hold for this and later tries. Sync. */
-  onAttempt?(exchange: FilterExchange): void
+  // biome-ignore lint/suspicious/noConfusingVoidType: beside undefined, void takes no function that returns a value
+  onAttempt?(exchange: FilterExchange): void | undefined
   /** When a final response head has come (or an own answer was made), in reverse order, only where `onRequest` was
    * entered. */
   onResponse?(exchange: FilterExchange): void | PromiseLike<void>

@@ -1,9 +1,10 @@
 /** Turns what Node says about a module that does not load into what its author has to do. */
 import { readdir } from 'node:fs/promises'
+import { isBuiltin } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { PluginSource } from '../config/snapshot.ts'
-import { closest } from './did-you-mean.ts'
+import { closest, didYouMean } from './did-you-mean.ts'
 import { MillraceError } from './errors.ts'
 import { resolveFrom, withoutVersions } from './resolver.ts'
 
@@ -27,6 +28,7 @@ export async function explainLoadError(error: unknown, source: PluginSource): Pr
   if (!(error instanceof Error))
     return loadError(source, `threw ${String(error)} while it was imported`, error)
   const what =
+    (await explainUnexported(error)) ??
     explainSyntax(error) ??
     (await explainMissing(error, source)) ??
     `threw while it was imported: ${firstPlace(error)}${error.message || error.name}`
@@ -40,12 +42,22 @@ function loadError(source: PluginSource, what: string, cause: unknown): Millrace
   })
 }
 
-function explainSyntax(error: NodeError): string | undefined {
+async function explainUnexported(error: NodeError): Promise<string | undefined> {
   const unexported = /The requested module '(.+)' does not provide an export named '(.+)'/.exec(error.message)
-  if (unexported) {
-    const [, from, name] = unexported
-    return `${from} has no export "${name}"; if ${name} is a type, write: import type { ${name} } from '${from}'${frame(error)}`
-  }
+  if (!unexported) return undefined
+  const [, from, name] = unexported
+  const meant = didYouMean(name, await valuesOf(from))
+  const hint = meant === '' ? '; if' : `${meant} If`
+  return `${from} has no export "${name}"${hint} ${name} is a type, write: import type { ${name} } from '${from}'${frame(error)}`
+}
+
+/** What can be imported from there, of modules that do nothing when they are imported. */
+async function valuesOf(module: string): Promise<string[]> {
+  if (module === 'millrace') return Object.keys(await import('../contracts/index.ts'))
+  return isBuiltin(module) ? Object.keys(await import(module)) : []
+}
+
+function explainSyntax(error: NodeError): string | undefined {
   switch (error.code) {
     case 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX': {
       const fix =

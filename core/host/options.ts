@@ -6,6 +6,7 @@ import type { OptionProblem } from '../config/catalog.ts'
 import { slotKeys } from '../config/uses.ts'
 import type { PluginDefinition } from '../contracts/plugin.ts'
 import { MillraceError } from './errors.ts'
+import { type Issue, type WordedIssue, wordsOf } from './issue-words.ts'
 import { KeyChecker } from './unknown-keys.ts'
 
 type Definition = Pick<PluginDefinition, 'kind' | 'name' | 'options'>
@@ -63,7 +64,7 @@ function readOptions(definition: Definition, raw: unknown): Outcome {
   const slots = slotKeys[definition.kind].filter((key) => key !== 'use')
   const known = jsonSchema ? new KeyChecker(jsonSchema, slots).strip(raw ?? {}, problems) : (raw ?? {})
   const result = validate(definition.options, known)
-  if (result.issues) problems.push(...result.issues.map(fromIssue))
+  if (result.issues) problems.push(...problemsOf(definition.options, result.issues, known))
   return problems.length > 0 || result.issues ? { problems } : { value: result.value }
 }
 
@@ -89,13 +90,25 @@ function validate(schema: StandardSchemaV1, value: unknown): StandardSchemaV1.Re
   }
 }
 
-function fromIssue(issue: StandardSchemaV1.Issue): OptionProblem {
-  const path = (issue.path ?? []).map((step) => {
-    const key = typeof step === 'object' ? step.key : step
-    return typeof key === 'number' ? key : String(key)
+/** Where the library is zod, its own messages are put into plain words. */
+function problemsOf(
+  schema: StandardSchemaV1,
+  issues: readonly StandardSchemaV1.Issue[],
+  value: unknown,
+): OptionProblem[] {
+  const isZod = schema['~standard'].vendor === 'zod'
+  return issues.flatMap((issue) => {
+    const path = (issue.path ?? []).map((step) => (typeof step === 'object' ? step.key : step))
+    // What we say ourselves has no code.
+    const found: readonly WordedIssue[] =
+      isZod && 'code' in issue
+        ? wordsOf(issue as unknown as Issue, value)
+        : [{ path, message: issue.message }]
+    return found.map((one) => ({ ...one, path: one.path.map(stepOf) }))
   })
-  return { message: issue.message, path }
 }
+
+const stepOf = (key: PropertyKey): string | number => (typeof key === 'number' ? key : String(key))
 
 function describe(problem: OptionProblem): string {
   const where = problem.path.length > 0 ? `${problem.path.join('.')}: ` : ''

@@ -74,18 +74,20 @@ function errorBody(exchange: Exchange, code: ErrorCode): Buffer {
 
 const retryAfterSeconds = '1'
 
+/** Errors that say nothing of the backend. */
+const cancelling: ReadonlySet<ErrorCode> = new Set([
+  'MR_BODY_TOO_LARGE',
+  'MR_REQUEST_TIMEOUT',
+  'MR_PLUGIN_FAULT',
+  'MR_PLUGIN_TIMEOUT',
+])
+
 /** Gives up: an error answer, or, where an answer has begun, its visible end. */
 export function answerError(exchange: Exchange, code: ErrorCode, detail: string): void {
   if (exchange.phase === phase.idle) return
   exchange.errorCode ??= code
   exchange.plane.metrics.rejected(exchange.plane.errorIndex[code])
-  if (exchange.attemptOpen)
-    settleAttempt(
-      exchange,
-      code === 'MR_BODY_TOO_LARGE' || code === 'MR_REQUEST_TIMEOUT' || code === 'MR_PLUGIN_FAULT'
-        ? 'cancelled'
-        : 'failure',
-    )
+  if (exchange.attemptOpen) settleAttempt(exchange, cancelling.has(code) ? 'cancelled' : 'failure')
   exchange.upstream?.abort(exchange)
   exchange.upstream = undefined
   if (exchange.waitList) exchange.leaveQueue()

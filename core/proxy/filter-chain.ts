@@ -4,11 +4,11 @@
  */
 import type { FilterUse } from '../config/snapshot.ts'
 import type { Filter } from '../contracts/filter.ts'
-import { type ErrorCode, MillraceError } from '../host/errors.ts'
 import { startAttempt } from './attempt.ts'
 import type { Exchange } from './exchange.ts'
 import { phase } from './exchange-state.ts'
 import { ExchangeFacade } from './filter-exchange.ts'
+import { faultCode, faulted, type Hook, missedDeadline, returnedValue } from './hook-faults.ts'
 
 /** One filter of a chain. */
 export interface FilterStep {
@@ -19,41 +19,15 @@ export interface FilterStep {
 /** What an exchange of one route and service passes, in order. Never empty: no filters is `undefined`. */
 export type FilterChain = readonly FilterStep[]
 
-type Hook = 'onRequest' | 'onAttempt' | 'onResponse' | 'onDone'
-
 function facadeOf(exchange: Exchange): ExchangeFacade {
   exchange.facade ??= new ExchangeFacade(exchange)
   return exchange.facade
 }
 
-function isThenable(value: unknown): value is PromiseLike<void> {
+function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
   )
-}
-
-/** Logs a fault; true where the filter is marked `failOpen` and is to be skipped. */
-function faulted(exchange: Exchange, step: FilterStep, hook: Hook, error: unknown): boolean {
-  const { use, path, failOpen } = step.use
-  exchange.plane.pluginFault({
-    kind: 'filter',
-    plugin: use,
-    hook,
-    level: 'error',
-    message: `filter ${use} failed in ${hook}${failOpen ? ' and was skipped' : ''}`,
-    fields: { code: 'MR_PLUGIN_FAULT', plugin: use, hook, path, id: exchange.id, cause: causeOf(error) },
-  })
-  return failOpen
-}
-
-function causeOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
-}
-
-/** What a fault answers: the filter's own refusal (a body over its limit) keeps its status, all else is 500. */
-function faultCode(error: unknown): ErrorCode {
-  const code = error instanceof Error ? (error as Partial<MillraceError>).code : undefined
-  return code === 'MR_BODY_TOO_LARGE' ? code : 'MR_PLUGIN_FAULT'
 }
 
 // HOT
@@ -79,8 +53,14 @@ export function runRequestFilters(exchange: Exchange, index: number): void {
       exchange.fail(faultCode(error))
       return
     }
-    if (isThenable(pending)) {
-      void resumeAfter(exchange, step, 'onRequest', pending, () => afterRequestHook(exchange, i))
+    if (pending !== undefined) {
+      if (isThenable(pending)) {
+        void resumeAfter(exchange, step, 'onRequest', pending, () => afterRequestHook(exchange, i))
+        return
+      }
+      const fault = returnedValue(pending)
+      if (faulted(exchange, step, 'onRequest', fault)) continue
+      exchange.fail(fault.code)
       return
     }
     if (facade.answered) {
@@ -106,7 +86,7 @@ async function resumeAfter(
   exchange: Exchange,
   step: FilterStep,
   hook: Hook,
-  pending: PromiseLike<void>,
+  pending: PromiseLike<unknown>,
   goOn: () => void,
 ): Promise<void> {
   const { plane, serial } = exchange
@@ -116,13 +96,12 @@ async function resumeAfter(
   let over = false
   let timer: { cancel(): void } | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = plane.clock.after(step.use.deadlineMs, () =>
-      reject(new MillraceError('MR_PLUGIN_TIMEOUT', `${hook} took longer than ${step.use.deadlineMs} ms`)),
-    )
+    timer = plane.clock.after(step.use.deadlineMs, () => reject(missedDeadline(step.use.deadlineMs)))
   })
   let failure: { error: unknown } | undefined
   try {
-    await Promise.race([Promise.resolve(pending).finally(() => (over = true)), late])
+    const value = await Promise.race([Promise.resolve(pending).finally(() => (over = true)), late])
+    if (value !== undefined) failure = { error: returnedValue(value) }
   } catch (error) {
     failure = { error }
   } finally {
@@ -148,13 +127,19 @@ export function runAttemptFilters(exchange: Exchange): boolean {
     const step = chain[i]
     if (step.filter.onAttempt === undefined) continue
     facade.enter(i, false)
+    let value: unknown
     try {
-      step.filter.onAttempt(facade)
+      value = step.filter.onAttempt(facade)
     } catch (error) {
       if (faulted(exchange, step, 'onAttempt', error)) continue
       exchange.fail(faultCode(error))
       return false
     }
+    if (value === undefined || isThenable(value)) continue
+    const fault = returnedValue(value)
+    if (faulted(exchange, step, 'onAttempt', fault)) continue
+    exchange.fail(fault.code)
+    return false
   }
   return true
 }
@@ -181,14 +166,20 @@ export function runResponseFilters(
       failResponse(exchange, error)
       return false
     }
-    if (isThenable(pending)) {
-      exchange.holdsAnswer = true
-      exchange.upstream?.pause()
-      void resumeAfter(exchange, step, 'onResponse', pending, () => {
-        if (!runResponseFilters(exchange, i - 1, done)) return
-        done(exchange)
-        exchange.upstream?.resume()
-      })
+    if (pending !== undefined) {
+      if (isThenable(pending)) {
+        exchange.holdsAnswer = true
+        exchange.upstream?.pause()
+        void resumeAfter(exchange, step, 'onResponse', pending, () => {
+          if (!runResponseFilters(exchange, i - 1, done)) return
+          done(exchange)
+          exchange.upstream?.resume()
+        })
+        return false
+      }
+      const fault = returnedValue(pending)
+      if (faulted(exchange, step, 'onResponse', fault)) continue
+      failResponse(exchange, fault)
       return false
     }
   }

@@ -1,5 +1,6 @@
 /** Makes a service ready for use beside the one that is running, and puts it in its place. */
 import type { FilterUse, ServiceConfig } from '../config/snapshot.ts'
+import type { Backend } from '../contracts/algorithm.ts'
 import type { CircuitBreaker } from '../contracts/circuit-breaker.ts'
 import type { PlaneDeps } from '../threads/plane.ts'
 import { BackendState } from '../upstream/backend.ts'
@@ -88,7 +89,7 @@ export class ServiceBuilder {
         plugin,
         hook: hook ?? 'pick',
         level: 'warn',
-        message: hook ? `${plugin} failed in ${hook}` : `algorithm ${plugin} picked what it must not`,
+        message: hook ? `${plugin} failed in ${hook}` : `algorithm ${plugin} ${wrongPick(backend)}`,
         fields: { code: 'MR_PLUGIN_FAULT', plugin, service: config.name, backend: backend?.url, cause },
       })
     }
@@ -172,6 +173,11 @@ export class ServiceBuilder {
     }
   }
 }
+
+const wrongPick = (backend: Backend | undefined): string =>
+  backend === undefined
+    ? 'picked nothing although a backend was left'
+    : `picked what it must not: ${backend.url} is unavailable, or was excluded`
 
 function tlsChanged(a: ServiceConfig, b: ServiceConfig): boolean {
   return JSON.stringify(a.tls) !== JSON.stringify(b.tls)

@@ -163,19 +163,21 @@ export class ServiceRuntime {
   }
 
   // HOT
-  /** The algorithm's choice, checked: what it must not choose is replaced, and counted as its fault. */
+  /** The algorithm's choice, checked: what it must not choose is replaced, and counted as its fault, once, a throw too. */
   #choose(request: ServicePick, view: ServiceView): HttpBackend | undefined {
     let backend: HttpBackend | undefined
+    let isTold = false
     try {
       backend = this.algorithm.pick(request) as HttpBackend | undefined
     } catch (error) {
       this.onFault(undefined, 'pick', error)
+      isTold = true
     }
     if (backend !== undefined && backend.availableIn === view && !request.excluded(backend)) return backend
     const { available } = view
     for (let i = 0; i < available.length; i++) {
       if (request.excluded(available[i])) continue
-      this.onFault(backend)
+      if (!isTold) this.onFault(backend)
       return available[i]
     }
     return undefined

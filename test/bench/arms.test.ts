@@ -51,7 +51,13 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-function start(arm: Arm, changes: { tls?: typeof certificate; backendHosts?: string[] } = {}) {
+interface Changes {
+  readonly tls?: typeof certificate
+  readonly backendHosts?: string[]
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+function start(arm: Arm, changes: Changes = {}) {
   return arm.start({
     ...{ processes, directory, random: Math.random, cores: '0', threads: 1, pipelining: 1 },
     ...{ backendPort: (backend.address() as AddressInfo).port, millraceCommand: defaultMillraceCommand },
@@ -163,6 +169,31 @@ export default definePlugin({
     seen.length = 0
     for (let count = 0; count < 6; count++) await get(running, '/64')
     expect(new Set(seen.map(({ address }) => address))).toEqual(new Set(['127.0.0.1']))
+  })
+
+  test('one that answers otherwise than was waited for says so at once, with its status and words', async () => {
+    writeFileSync(
+      join(directory, 'gate.ts'),
+      `import { definePlugin, z } from 'millrace'
+export default definePlugin({
+  api: 1, kind: 'filter', name: 'gate', options: z.strictObject({}),
+  create: () => ({
+    onRequest(exchange) {
+      if (exchange.request.headers.get('x-key') !== '1') exchange.respond({ status: 401, body: 'no key\\nat all' })
+    },
+  }),
+})`,
+    )
+    const gate = (status?: number) => pluginArm('./gate.ts', {}, { directory, expect: status })
+    await expect(start(await gate())).rejects.toMatchObject({
+      status: 401,
+      text: 'no key',
+      message: expect.stringMatching(/^core\S*gate\S* answers 401, not 200, at http:\S+: no key$/),
+    })
+    expect((await start(await gate(401))).expect).toBe(401)
+    expect(seen).toEqual([])
+    await start(await gate(), { headers: { 'x-key': '1' } })
+    expect(seen.at(-1)?.headers['x-key']).toBe('1')
   })
 
   test.each(['error-rate', 'maglev', 'http-probe'])('%s runs', async (name) => {

@@ -107,6 +107,25 @@ describe.each(['autocannon', 'wrk'] as const)('%s', (tool) => {
     expect(received).toBeGreaterThanOrEqual(result.requests * 2 ** 20)
   })
 
+  here(
+    'sends fields with every request, and counts answers of another status than was expected',
+    async () => {
+      const server = await serve((incoming, response) => {
+        const right = incoming.headers['x-tenant'] === 'acme' && incoming.headers.accept === 'a: b'
+        response.writeHead(right ? 401 : 200).end('fine')
+      })
+      const url = `http://127.0.0.1:${server.port}/`
+      const headers = { 'x-tenant': 'acme', accept: 'a: b' }
+      const expected = await load(url, { headers, expect: 401 })
+      expect(expected.errors).toBe(0)
+      expect(expected.requests).toBeGreaterThan(10)
+      const other = await load(url, { headers, expect: 403 })
+      expect(other.errors).toBeGreaterThanOrEqual(other.requests)
+      expect((await load(url, { expect: 401 })).errors).toBeGreaterThan(10)
+      expect((await load(url, { headers })).errors).toBeGreaterThan(10)
+    },
+  )
+
   here.each([
     ['answers that are no success', ((_, response) => response.writeHead(500).end()) as RequestListener],
     ['answers that never come', ((incoming) => incoming.socket.end()) as RequestListener],

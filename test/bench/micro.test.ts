@@ -5,7 +5,7 @@ import { type Measured, measure } from '../../bench/micro/measure.ts'
 import { type MicroResults, microTables, rowOf } from '../../bench/micro/results.ts'
 import { builtins } from '../../plugins/manifest.ts'
 
-const plan = { warmUpMs: 20, timeMs: 40, tries: 5 }
+const plan = { warmUpMs: 20, timeMs: 40, counting: { warmUpMs: 250, tries: 6 } }
 const cases = await casesOf()
 
 describe('measure', () => {

@@ -2,11 +2,11 @@ import { describe, expect, test } from 'vitest'
 import type { HookResults } from '../../bench/plugin/measure-hooks.ts'
 import { measureHooks } from '../../bench/plugin/measure-hooks.ts'
 import { findTarget } from '../../bench/plugin/target.ts'
-import { addedCpu, hookSentences, hookTable } from '../../bench/plugin/words.ts'
-import type { BenchResults } from '../../bench/report/bench-results.ts'
+import { hookSentences, hookTable } from '../../bench/plugin/words.ts'
 import { folderWith, runCli } from '../cli/run-cli.ts'
+import { maxBytes, usualCounting } from '../conformance/allocation.ts'
 
-const plan = { warmUpMs: 20, timeMs: 30, tries: 5 }
+const plan = { warmUpMs: 20, timeMs: 30, counting: usualCounting }
 const never = new AbortController().signal
 
 const pluginText = (kind: string, body: string, options = 'z.strictObject({})', more = ''): string =>
@@ -113,6 +113,17 @@ describe('hooks of an algorithm', () => {
     expect(hookSentences({ kind: 'algorithm', name: 'mine' } as never, found)).toEqual(['no hook allocates'])
   })
 
+  test('a slow pick, of which there are few calls to share what counting takes, allocates nothing either', {
+    timeout: 60_000,
+  }, async () => {
+    const slow = `let sum = 0
+      for (let i = 0; i < 60_000; i++) sum = (Math.imul(sum, 31) + i) | 0
+      return view.available[sum & 1]`
+    const found = await hooksOf(first(slow))
+    expect(found.failed).toEqual([])
+    for (const row of found.rows.filter(({ hot }) => hot)) expect(row.measured.bytes).toBeLessThan(maxBytes)
+  })
+
   test('a pick of nothing is said to be wrong', async () => {
     const found = await hooksOf(first('return undefined'))
     expect(found.failed[0]).toMatchObject({
@@ -202,51 +213,5 @@ describe('what cannot be measured ends with 3 and says why', () => {
   test('a wrong option of the command, too', async () => {
     expect((await runCli(['bench', 'plugin', 'headers', '--quik'])).status).toBe(3)
     expect((await runCli(['bench', 'calibrate', '--runs', 'many'])).status).toBe(3)
-  })
-})
-
-describe('the CPU that a plugin adds', () => {
-  const target = { kind: 'filter', name: 'mine' } as never
-  const resultsOf = (low: number, median: number, high: number, standardError: number, count = 12) => {
-    const difference = { low, median, high, standardError, count }
-    const comparisons = [{ metric: 'cpu', arm: 'core+mine', base: 20, difference }]
-    return { confidence: 0.99, comparisons, blocks: [] } as unknown as BenchResults
-  }
-  const said = (results: BenchResults, of = target) => addedCpu(of, 'core+mine', results)
-
-  test('is real where the interval excludes nothing, with its bounds', () => {
-    expect(said(resultsOf(0.9, 1.3, 1.7, 0.2))).toEqual({
-      judgement: 'fine',
-      sentence: 'mine adds 1.30 µs (0.900–1.70) of CPU per request: real (20.0 µs without)',
-    })
-    const algorithm = { kind: 'algorithm', name: 'mine' } as never
-    expect(said(resultsOf(-1.7, -1.3, -0.9, 0.2), algorithm).sentence).toBe(
-      'mine saves 1.30 µs (0.900–1.70) of CPU per request: real (20.0 µs without, with round-robin)',
-    )
-  })
-
-  test('is none that was seen where it does not, with what would have been seen', () => {
-    // (2.576 + 0.842) × 0.1
-    expect(said(resultsOf(-0.2, 0.1, 0.4, 0.1))).toEqual({
-      judgement: 'fine',
-      sentence:
-        'no difference in CPU per request that this run could see: it would have seen 0.342 µs or more (20.0 µs without)',
-    })
-  })
-
-  test('is too noisy to say where only a large one would have been seen, or too few blocks count', () => {
-    const coarse = said(resultsOf(-2, 0.1, 2, 0.5))
-    expect(coarse.judgement).toBe('too noisy')
-    expect(coarse.sentence).toContain('that is 8.5 %, too coarse to call it nothing')
-    expect(said(resultsOf(0.9, 1.3, 1.7, 0.2, 7)).judgement).toBe('too noisy')
-  })
-
-  test('is not said where requests fail', () => {
-    const block = { arm: 'core+mine', failed: 5, faults: ['5 of 9 requests failed'] }
-    const results = { ...resultsOf(1, 2, 3, 0.1), blocks: [block, block] } as unknown as BenchResults
-    expect(said(results)).toEqual({
-      judgement: 'unusable',
-      sentence: 'not measured: requests failed with it in 2 blocks, such as: 5 of 9 requests failed',
-    })
   })
 })

@@ -84,9 +84,13 @@ test('every example of the page is a plugin that passes the kit, and its types a
       conformance(plugin, { test, ${setups[name]} })\n`
     writeFileSync(path.join(directory, `examples/${name}.test.ts`), own)
   }
+  // The page's own test of what one of them does.
+  const [ownTest] = blocks('ts').filter((text) => text.startsWith('// closed-for-work.test.ts\n'))
+  writeFileSync(path.join(directory, 'examples/closed-for-work.own.test.ts'), ownTest)
   const { status, out } = await runCli(['plugin', 'test', 'examples'], { directory })
   expect(out).toMatch(/fail 0[\s\S]*skipped 0/)
   expect(status).toBe(0)
   for (const { name } of examples) expect(out).toContain(` ${name}: has the shape of a plugin`)
+  expect(out).toContain('what is closed is refused, all else goes to the backend')
   expect(typesOf(path.join(directory, 'examples'))).toBe('')
 })

@@ -27,8 +27,17 @@ test.each(
   expect(typesOf(path.join(directory, 'my-own'))).toBe('')
   const readme = readFileSync(path.join(directory, 'my-own/README.md'), 'utf8')
   expect(readme).not.toMatch(/\{\{|undefined/)
-  writeFileSync(path.join(directory, 'my-own/lb.yaml'), block(readme, 'yaml'))
-  expect(await runCli(['check', 'my-own/lb.yaml'], { directory })).toMatchObject({ status: 0, err: '' })
+  // Where the README says that the config lies, and how it is checked from the folder of the plugin.
+  expect(readme).toContain('In a config that lies beside this folder, such as `../millrace.yaml`')
+  const [, check] = /^millrace (check -c \S+)/m.exec(block(readme, 'sh')) ?? []
+  writeFileSync(path.join(directory, 'millrace.yaml'), block(readme, 'yaml'))
+  expect(await runCli(check.split(' '), { directory: path.join(directory, 'my-own') })).toMatchObject({
+    status: 0,
+    err: '',
+  })
+  // What its own commands make is nothing for git.
+  const ignored = readFileSync(path.join(directory, 'my-own/.gitignore'), 'utf8').split('\n')
+  expect(ignored).toEqual(['node_modules/', 'dist/', 'bench-results/', '*.tgz', ''])
 })
 
 test('types are really checked: a wrong one is found in a new plugin', async () => {
@@ -37,6 +46,44 @@ test('types are really checked: a wrong one is found in a new plugin', async () 
   const file = path.join(directory, 'my-own/my-own.ts')
   writeFileSync(file, readFileSync(file, 'utf8').replace('word = random()', 'word: string = random()'))
   expect(typesOf(path.join(directory, 'my-own'))).toMatch(/my-own\.ts.*TS2322/)
+})
+
+test('an answer that a hook of a filter returns, in place of calling respond, is a type error', async () => {
+  const directory = folderWith({})
+  await runCli(['plugin', 'new', 'filter', 'my-own'], { directory })
+  const file = path.join(directory, 'my-own/my-own.ts')
+  const own = readFileSync(file, 'utf8')
+  const returning = own.replace(/exchange\.respond\(.*\)/, 'return { status: 400 }')
+  const trying = own.replace('onDone() {},', 'onDone() {},\n      onAttempt: () => ({ status: 401 }),')
+  const promising = own
+    .replace('onDone() {},', 'async onResponse() { return { status: 401 } },')
+    .replace(/onResponse\(exchange\) \{[\s\S]*?\n {6}\},/, '')
+  for (const text of [returning, trying, promising]) {
+    expect(text).not.toBe(own)
+    writeFileSync(file, text)
+    expect(typesOf(path.join(directory, 'my-own'))).toMatch(/my-own\.ts.*TS2322.*/)
+  }
+})
+
+test('plugin new leaves a .gitignore alone that is there', async () => {
+  const directory = folderWith({ 'mine/.gitignore': 'mine\n' })
+  const { status, out } = await runCli(['plugin', 'new', 'filter', 'a', '--dir', 'mine'], { directory })
+  expect(status).toBe(0)
+  expect(out.split('\n')[0]).not.toContain('.gitignore')
+  expect(readFileSync(path.join(directory, 'mine/.gitignore'), 'utf8')).toBe('mine\n')
+})
+
+test('plugin new names a file that stands where the folder is to be', async () => {
+  const directory = folderWith({ taken: '' })
+  for (const [place, words] of [
+    ['taken', /taken is a file; --dir names a folder/],
+    ['taken/below', /taken, on the way to .*below, is a file/],
+  ] as const) {
+    const { status, out, err } = await runCli(['plugin', 'new', 'filter', 'a', '--dir', place], { directory })
+    expect({ status, out }).toEqual({ status: 2, out: '' })
+    expect(err).toMatch(words)
+    expect(err).not.toMatch(/EEXIST|ENOTDIR/)
+  }
 })
 
 test('plugin new writes over nothing', async () => {

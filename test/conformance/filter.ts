@@ -40,6 +40,13 @@ const requestsOf = (stage: Scene): readonly SampleRequest[] => stage.fixture.req
 const isPromise = (value: unknown): value is PromiseLike<void> =>
   typeof (value as { then?: unknown } | undefined)?.then === 'function'
 
+function assertNothing(hook: string, value: unknown): void {
+  assert(
+    value === undefined,
+    `${hook} returned a value, which fails the exchange; to answer, call exchange.respond({ status, headers, body })`,
+  )
+}
+
 /** One exchange from its start to `onDone`. */
 class Run {
   readonly #filter: Filter
@@ -74,6 +81,7 @@ class Run {
       this.calls.push('onAttempt')
       const result: unknown = this.#filter.onAttempt?.(exchange)
       assert(!isPromise(result), 'onAttempt returned a promise; it is synchronous')
+      assertNothing('onAttempt', result)
       exchange.attempts = attempt + 1
     }
     if (this.#plan.abort === 'after onAttempt') return false
@@ -94,7 +102,7 @@ class Run {
       this.late = Promise.resolve(pending)
       return false
     }
-    if (isPromise(pending)) await pending
+    assertNothing(hook, isPromise(pending) ? await pending : pending)
     exchange.inRequest = false
     return true
   }

@@ -8,6 +8,8 @@
  *
  * conformance(plugin, { test, options: { tenants: 8 }, fixture: { hashed: true } })
  * ```
+ *
+ * What a filter does with a request is tested with {@link exchange}.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { PluginDefinition, PluginKind } from '../../core/contracts/index.ts'
@@ -18,6 +20,20 @@ import { Stage } from './stage.ts'
 export type { AlgorithmFixture } from './algorithm.ts'
 export type { BreakerFixture } from './breaker-threads.ts'
 export type { Fixtures } from './case.ts'
+export {
+  type ExchangeLine,
+  type ExchangeResult,
+  type ExchangeSetup,
+  exchange,
+} from './exchange.ts'
+export type {
+  AnswerFor,
+  BackendAnswer,
+  ExchangeHeaders,
+  ExchangeRequest,
+  ReceivedAnswer,
+  SeenRequest,
+} from './exchange-ends.ts'
 export type { DetectorFixture } from './failure-detector.ts'
 export type { FilterFixture } from './filter.ts'
 export type { SampleRequest } from './filter-exchange.ts'

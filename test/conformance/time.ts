@@ -1,5 +1,6 @@
 /** Time and chance that the kit gives to plugins: nothing moves by itself, and a run that failed fails again. */
 import type { Clock, Timer } from '../../core/contracts/index.ts'
+import { type RawClock, type RawTimer, systemClock } from '../../core/host/clock.ts'
 
 /** mulberry32: a seeded uniform source in [0, 1). */
 export function seeded(seed: number): () => number {
@@ -82,6 +83,38 @@ export class FakeTime {
     const entry = { at: this.#elapsed + Math.max(ms, 0), every, run }
     this.#planned.add(entry)
     return { cancel: () => void this.#planned.delete(entry) }
+  }
+}
+
+/** Real time that ends: what is still planned by then is cancelled. */
+export class EndingTime {
+  readonly #timers = new Set<RawTimer>()
+
+  readonly clock: RawClock = {
+    ...systemClock,
+    after: (ms, run) => {
+      const timer = systemClock.after(ms, () => {
+        this.#timers.delete(timer)
+        run()
+      })
+      return this.#held(timer)
+    },
+    every: (ms, run) => this.#held(systemClock.every(ms, run)),
+  }
+
+  end(): void {
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+  }
+
+  #held(timer: RawTimer): RawTimer {
+    this.#timers.add(timer)
+    return {
+      cancel: () => {
+        this.#timers.delete(timer)
+        timer.cancel()
+      },
+    }
   }
 }
 

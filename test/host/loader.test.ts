@@ -163,6 +163,19 @@ describe('a plugin that does not load', () => {
     )
   })
 
+  test.each([
+    ['millrace', 'definePlugn', 'definePlugin'],
+    ['node:path', 'basname', 'basename'],
+  ])('a misspelt import from %s is told with what was meant', async (from, wrong, meant) => {
+    const error = await refusal({
+      'a.ts': `import { ${wrong} } from '${from}'\nexport default ${wrong}({})\n`,
+    })
+    expect(error.message).toContain(
+      `Plugin ./a.ts: ${from} has no export "${wrong}" — did you mean "${meant}"? If ${wrong} is a type, write: import type`,
+    )
+    expect(error.message).toContain(`\na.ts:1\nimport { ${wrong} }`)
+  })
+
   test('TypeScript in an npm package: what its exports name, a helper of it, a file named by its path', async () => {
     const manifest = (exports: string): string =>
       JSON.stringify({ name: exports.slice(2, 3), exports, type: 'module' })

@@ -122,8 +122,60 @@ describe('an unknown key', () => {
   })
 })
 
+describe('a wrong value is told by what was expected', () => {
+  const nested = z.strictObject({ list: z.array(z.strictObject({ url: z.url() })).min(1) })
+  test.each<[z.ZodType, unknown, string]>([
+    [z.number(), 'secret', 'expected a number, not a string'],
+    [z.number(), true, 'expected a number, not a boolean'],
+    [z.number(), null, 'expected a number, not null'],
+    [z.int(), 1.5, 'expected a whole number'],
+    [z.int(), '1', 'expected a number, not a string'],
+    [z.boolean(), 1, 'expected true or false, not a number'],
+    [z.string(), ['a'], 'expected a string, not a list'],
+    [z.array(z.string()), { a: 1 }, 'expected a list, not a map'],
+    [z.number(), undefined, '`a` is missing; expected a number'],
+    [duration, undefined, '`a` is missing; expected a duration such as 250ms, 2s or 5m'],
+    [z.enum(['strict', 'lax']), 'strickt', 'expected "strict" or "lax" | strict'],
+    [z.enum(['strict', 'lax']), 5, 'expected "strict" or "lax"'],
+    [z.literal(5), 6, 'expected 5'],
+    [z.number().min(3), 2, 'expected at least 3'],
+    [z.number().positive(), 0, 'expected more than 0'],
+    [z.number().max(3), 4, 'expected at most 3'],
+    [z.number().multipleOf(5), 4, 'expected a multiple of 5'],
+    [z.string().min(1), '', 'expected at least 1 character'],
+    [z.string().length(3), 'ab', 'expected exactly 3 characters'],
+    [z.array(z.string()).min(2), [], 'expected at least 2 entries'],
+    [z.string().startsWith('/'), 'a', 'expected a text that starts with "/"'],
+    [z.string().regex(/^x/), 'a', 'expected a text that matches /^x/'],
+    [z.url(), 'a', 'expected a URL'],
+    [z.ipv4(), 'a', 'expected an IPv4 address'],
+    [z.union([z.string(), z.int()]), true, 'expected a string or a number'],
+    [z.union([z.string(), z.strictObject({ b: z.int() })]), { b: 'x' }, 'expected a number, not a string'],
+    [z.string().refine(() => false), 'a', 'is not what is taken here'],
+    // The author's own words stay, whatever they begin with.
+    [z.string().regex(/^x/, 'Invalid tenant'), 'a', 'Invalid tenant'],
+    [z.union([z.string(), z.int()], { error: 'a name or a number' }), true, 'a name or a number'],
+  ])('case %#', (schema, value, message) => {
+    const [found] = problems(z.strictObject({ a: schema }), { a: value })
+    expect(found.replace(/^a(?:\.b)? \| /, '')).toBe(message)
+  })
+
+  test('at its place, however deep', () => {
+    expect(problems(nested, { list: [{ url: 'http://a' }, { url: 3 }] })).toEqual([
+      'list.1.url | expected a string, not a number',
+    ])
+  })
+
+  test('and by another copy of zod with other issues, in its words', () => {
+    const issue = { code: 'invalid_union', unionErrors: [], message: 'Invalid input', path: ['a'] }
+    const validate = (): StandardSchemaV1.Result<unknown> => ({ issues: [issue] })
+    const schema = { '~standard': { version: 1, vendor: 'zod', validate } } as unknown as StandardSchemaV1
+    expect(problems(schema, { a: 1 })).toEqual(['a | is not what is taken here'])
+  })
+})
+
 test('options that are no object are left to the schema', () => {
-  expect(problems(z.object({ a: z.number() }), 'text')).toEqual([expect.stringContaining('expected object')])
+  expect(problems(z.object({ a: z.number() }), 'text')).toEqual(['expected a map, not a string'])
 })
 
 test('an asynchronous schema is refused', () => {

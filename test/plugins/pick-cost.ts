@@ -1,9 +1,9 @@
 /** Run by node itself: prints nanoseconds and bytes per pick or settle as JSON. Bytes are what the test
  * looks at; the times are for people, as they depend on the machine. */
 import type { Algorithm, Backend } from 'millrace'
-import { bytesPerCall } from '../../bench/micro/measure.ts'
 import { PickInput, TableView, timerless } from '../../bench/micro/stand-ins.ts'
 import { builtins } from '../../plugins/manifest.ts'
+import { bytesPerCall } from '../conformance/allocation.ts'
 import { seeded, threadContext } from './fake-context.ts'
 import { numbered } from './fake-view.ts'
 

@@ -65,7 +65,13 @@ test('a hook that outlives its deadline fails its exchange, and counts as a faul
     config: { filters: [{ use: 'stamp', deadline: '50ms' }] },
   })
   expect((await bench.get()).status).toBe(500)
-  await until('it was logged', () =>
-    bench.log.some(({ fields }) => String(fields.cause).includes('onRequest took longer than 50 ms')),
+  const line = await until('it was logged', () =>
+    bench.log.find(({ fields }) => fields.code === 'MR_PLUGIN_TIMEOUT'),
   )
+  expect(line.message).toBe('filter stamp failed in onRequest: it missed its deadline of 50 ms')
+  expect(line.fields).toMatchObject({
+    plugin: 'stamp',
+    hook: 'onRequest',
+    cause: 'missed its deadline of 50 ms',
+  })
 })

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { reusedLb, simpleConfig } from '../harness/lb.ts'
+import { reusedLb, simpleConfig, startLb } from '../harness/lb.ts'
 import { rawBackend } from '../harness/raw-backend.ts'
 import { rawClient, request } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
@@ -26,4 +26,33 @@ test.each([
   await until('the fault was logged', () =>
     lb.log.some(({ message }) => message.endsWith(`failed in ${hook}`)),
   )
+})
+
+test('a pick that throws is one fault, told once and counted once', async () => {
+  const backend = await rawBackend()
+  const algorithm = { use: 'broken-algorithm', hook: 'pick' }
+  const admin = { address: '127.0.0.1:0' }
+  const lb = await startLb(simpleConfig([backend], { plugins, admin, service: { algorithm } }), { directory })
+  const client = await rawClient(lb.port)
+  for (let i = 0; i < 3; i++) expect((await client.request(request())).status).toBe(200)
+  const told = (): string[] =>
+    lb.log.map(({ message }) => message).filter((text) => /broken-algorithm/.test(text))
+  await until('all three are told', () => told().length >= 3)
+  expect(told()).toEqual(Array(3).fill('broken-algorithm failed in pick'))
+  expect(await lb.metric('millrace_plugins_faulted_total')).toBe(3)
+})
+
+test('a pick of nothing, where a backend is left, is told as such', async () => {
+  const backend = await rawBackend()
+  const lb = await startLb(
+    simpleConfig([backend], {
+      plugins: ['./plugins/picks-nothing.ts'],
+      service: { algorithm: 'picks-nothing' },
+    }),
+    { directory },
+  )
+  const client = await rawClient(lb.port)
+  expect((await client.request(request())).status).toBe(200)
+  const line = await until('it is told', () => lb.log.find(({ message }) => /picks-nothing/.test(message)))
+  expect(line.message).toBe('algorithm picks-nothing picked nothing although a backend was left')
 })
