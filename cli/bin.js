@@ -11,17 +11,17 @@ if (Number(process.versions.node.split('.')[0]) < oldest) {
   process.exit(2)
 }
 
-// V8 reads these only at its start, so whoever serves begins anew with them: the same process, its pid, terminal and environment.
+// V8 reads these only at its start, so who starts threads begins anew with them: the same process, its pid, terminal and environment.
 // It loses count of its code pages now and then where threads come and go, and aborts (nodejs/node#64500); and helpers of
 // its collector take time from data threads that have a core each.
 const flags = ['--no-memory-protection-keys', '--no-parallel-scavenge'].filter(
   (flag) => !process.execArgv.includes(flag),
 )
-const serves = process.argv[2] === 'up' || process.argv[2] === 'lb'
+const threads = ['up', 'lb', 'check'].includes(process.argv[2])
 // The flags are those of this Node: another may refuse them. A channel to a parent (`fork`) would be lost, and Windows
 // cannot do it.
 if (
-  serves &&
+  threads &&
   process.versions.node.startsWith('24.') &&
   flags.length > 0 &&
   process.execve &&

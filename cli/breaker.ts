@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { loadConfig } from '../core/config/load.ts'
 import { ConfigError } from '../core/config/problems.ts'
 import { type ErrorCode, errorTable, MillraceError } from '../core/host/errors.ts'
-import type { ServiceState } from '../core/observe/service-state.ts'
+import type { BackendState, ServiceState } from '../core/observe/service-state.ts'
 import type { BreakerRecord, OverridesDocument } from '../core/threads/overrides.ts'
 import { columns } from './columns.ts'
 import { UsageError } from './failure.ts'
@@ -35,7 +35,9 @@ export const breaker: Verb = (program, host) => {
     .command('breaker')
     .description('see and decide about the circuit breakers of a running LB server')
   placed(verb.command('show [service] [backend]'))
-    .description('what the breakers say, and what operators have decided')
+    .description(
+      'what is in force for each backend, by whom (the breaker, or an operator who has overruled it), until when and why',
+    )
     .action(async (service: string | undefined, backend: string | undefined, place: Place) =>
       show(terminal, await adminOf(terminal, place), service, backend),
     )
@@ -53,7 +55,9 @@ export const breaker: Verb = (program, host) => {
         decide(terminal, modes[name], service, backend, decision),
       )
   placed(verb.command('reset <service> [backend]'))
-    .description('leave it to the breaker again; without a backend for every one of the service')
+    .description(
+      'end what was decided: the breaker is in force again; without a backend for every one of the service',
+    )
     .action((service: string, backend: string | undefined, place: Place) =>
       reset(terminal, service, backend, place),
     )
@@ -105,18 +109,13 @@ async function show(terminal: Terminal, admin: string, service?: string, backend
   const rows = chosen.flatMap(({ name, backends }) =>
     backends
       .filter(({ url }) => backend === undefined || url === backend)
-      .map(({ url, breaker: state, forced }) => [
-        name,
-        url,
-        state,
-        decisionText(forced, recordOf(breakers, name, url)),
-      ]),
+      .map((one) => [name, one.url, ...inForce(one, recordOf(breakers, name, one.url))]),
   )
   if (backend !== undefined && rows.length === 0) {
     const urls = chosen.flatMap(({ backends }) => backends.map(({ url }) => url))
     throw new UsageError(`service ${service} has no backend ${backend}; it has ${known(urls)}`)
   }
-  const table = [['SERVICE', 'BACKEND', 'BREAKER', 'DECIDED'], ...rows]
+  const table = [['SERVICE', 'BACKEND', 'IN FORCE', 'BY', 'UNTIL', 'BREAKER SAYS', 'REASON'], ...rows]
   for (const line of columns(table)) terminal.out(line)
 }
 
@@ -130,12 +129,15 @@ function recordOf(
   return own.find(({ backend }) => backend === url) ?? own.find(({ backend }) => backend === undefined)
 }
 
-function decisionText(forced: string, record: BreakerRecord | undefined): string {
-  if (record === undefined) return forced === 'auto' ? '-' : `held ${forced}`
-  const { mode, actor, reason, until, backend } = record
-  const what = mode === 'auto' ? 'left to the breaker' : `held ${mode}`
-  const scope = backend === undefined ? ' (whole service)' : ''
-  return `${what}${scope} by ${actor}${until === undefined ? '' : ` until ${until}`}: ${reason}`
+/** What holds, by whom, until when, what the breaker says by itself, and why an operator has decided. */
+function inForce({ breaker: says, forced }: BackendState, record: BreakerRecord | undefined): string[] {
+  if (forced === 'auto') {
+    const why = record ? `left to it by ${record.actor}: ${record.reason}` : '-'
+    return [says, 'the breaker', record?.until ?? '-', says, why]
+  }
+  const { actor = 'an operator', reason = '-', until = 'reset', backend } = record ?? {}
+  const scope = record && backend === undefined ? ' (whole service)' : ''
+  return [forced, `${actor}${scope}`, until, says, reason]
 }
 
 /** Base URL, without a slash at its end. */
@@ -196,11 +198,17 @@ async function ask(
     )
   }
   const answer = (await response.json().catch(() => undefined)) as Refusal | undefined
-  if (response.ok && answer !== undefined) return answer
-  const problems = answer?.problems?.map(({ path: at, message }) => `\n  ${at}: ${message}`).join('') ?? ''
-  const code =
-    answer?.error !== undefined && Object.hasOwn(errorTable, answer.error)
-      ? (answer.error as ErrorCode)
-      : 'MR_NETWORK'
-  throw new MillraceError(code, `${answer?.message ?? `${where} answered ${response.status}`}${problems}`)
+  // Decisions are answered by the whole document.
+  const part = path === '/v1/services' ? 'services' : 'breakers'
+  if (response.ok && Array.isArray((answer as Record<string, unknown> | undefined)?.[part])) return answer
+  if (response.ok || typeof answer?.message !== 'string' || typeof answer.error !== 'string') {
+    const what = `it answered ${method} ${path} with ${response.status}`
+    throw new MillraceError(
+      'MR_NETWORK',
+      `what is at ${admin} is not the admin listener of an LB server: ${what}; millrace up and lb say where that is (--url, -c)`,
+    )
+  }
+  const problems = answer.problems?.map(({ path: at, message }) => `\n  ${at}: ${message}`).join('') ?? ''
+  const code = Object.hasOwn(errorTable, answer.error) ? (answer.error as ErrorCode) : 'MR_NETWORK'
+  throw new MillraceError(code, `${answer.message}${problems}`)
 }

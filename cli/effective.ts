@@ -34,7 +34,8 @@ export function sizeText(bytes: number): string {
 /** Percent, without the noise of binary fractions. */
 const ratioText = (ratio: number): string => `${Number((ratio * 100).toPrecision(12))}%`
 
-function addressText({
+/** `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/lb.sock`. */
+export function addressText({
   host,
   port,
   socketPath,

@@ -5,6 +5,7 @@ import type { BackendConfig, FilterUse, RouteConfig, ServiceConfig } from '../co
 import { Router } from '../core/proxy/router.ts'
 import { effectiveConfig, fallbackText } from './effective.ts'
 import { UsageError } from './failure.ts'
+import { chosenListeners } from './listeners.ts'
 import { findConfig, type Loaded, loadWithPlugins, tellWarnings } from './load.ts'
 import type { Verb } from './main.ts'
 import { withOptionDefaults } from './option-defaults.ts'
@@ -20,9 +21,12 @@ interface RouteQuery {
   /** As it stands in the URL: routes match what is sent, byte for byte. */
   readonly path: string
   readonly headers: ReadonlyMap<string, string>
+  /** Of a URL that names this machine, and a port. */
+  readonly localPort: number | undefined
 }
 
-const absoluteUrl = /^https?:\/\/(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]+)(?::\d+)?(\/[^?#]*)?/i
+const absoluteUrl = /^https?:\/\/(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]+)(?::(\d+))?(\/[^?#]*)?/i
+const thisMachine = /^(?:127\.\d+\.\d+\.\d+|localhost|\[::1\])$/i
 
 function parseQuery(method: string, url: string, fields: readonly string[]): RouteQuery {
   const pairs = fields.map((field): [string, string] => {
@@ -34,7 +38,10 @@ function parseQuery(method: string, url: string, fields: readonly string[]): Rou
   const absolute = url.startsWith('/') ? `http://${headers.get('host') ?? 'localhost'}${url}` : url
   const match = absoluteUrl.exec(absolute)
   if (match === null) throw new UsageError(`expected a URL such as http://shop.example.com/api, not ${url}`)
-  return { method, host: match[1].toLowerCase(), path: match[2] ?? '/', headers }
+  const [, host, port, path = '/'] = match
+  const localPort =
+    url === absolute && port !== undefined && thisMachine.test(host) ? Number(port) : undefined
+  return { method, host: host.toLowerCase(), path, headers, localPort }
 }
 
 function servicesLabel(route: RouteConfig): string {
@@ -87,16 +94,9 @@ function serviceLines(
 }
 
 /** What happens to one request, for each listener that would accept it. */
-function explainRoute(
-  { snapshot, redact }: LoadedConfig,
-  query: RouteQuery,
-  only: string | undefined,
-): string {
-  const listeners = snapshot.listeners.filter(({ name }) => only === undefined || name === only)
-  if (listeners.length === 0) {
-    const names = snapshot.listeners.map(({ name }) => name).join(', ')
-    throw new UsageError(`no listener is named ${only}; there are: ${names}`)
-  }
+function explainRoute(config: LoadedConfig, query: RouteQuery, only: string | undefined): string {
+  const { snapshot, redact } = config
+  const listeners = chosenListeners(config, only, query.localPort)
   const own = snapshot.listeners.filter(({ ownRoutes }) => ownRoutes).map(({ name }) => name)
   const router = new Router(snapshot.routes, own)
   const { method, host, path, headers } = query

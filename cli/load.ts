@@ -1,9 +1,9 @@
 /** Reads a config file with its plugins loaded, so that their names and options are checked with it. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { type ConfigSource, type LoadedConfig, loadConfig, readPluginSources } from '../core/config/load.ts'
+import { type ConfigSource, type LoadedConfig, loadConfig, soundPluginSources } from '../core/config/load.ts'
 import { formatProblems } from '../core/config/problems.ts'
-import { loadPlugins } from '../core/host/loader.ts'
+import { loadEach } from '../core/host/loader.ts'
 import type { PluginRegistry } from '../core/host/registry.ts'
 import { builtins } from '../plugins/manifest.ts'
 import { UsageError } from './failure.ts'
@@ -14,17 +14,22 @@ export interface Loaded {
   readonly registry: PluginRegistry
 }
 
+/** Built-ins by the URL of their module: threads import them themselves. The extension is this file's own. */
+const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
+export const builtinsUrl = new URL(`../plugins/manifest${extension}`, import.meta.url)
+
 /**
  * @param load where the code of plugins is to run; default: on this thread
- * @throws ConfigError, MillraceError
+ * @throws ConfigError with every problem, those of plugins that cannot be loaded among them
  */
 export async function loadWithPlugins(
   source: ConfigSource,
   env: Terminal['env'],
-  load?: Parameters<typeof loadPlugins>[2],
+  load?: Parameters<typeof loadEach>[2],
 ): Promise<Loaded> {
-  const registry = await loadPlugins(await readPluginSources(source, { env }), builtins, load)
-  const config = await loadConfig(source, { env, plugins: registry.catalog() })
+  const sources = await soundPluginSources(source, { env })
+  const { registry, failures } = await loadEach(sources, builtins, load)
+  const config = await loadConfig(source, { env, plugins: registry.catalog(), failures })
   return { config, registry }
 }
 

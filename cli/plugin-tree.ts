@@ -8,10 +8,11 @@ import type {
 } from '../core/config/snapshot.ts'
 import { type PluginKind, threadKinds } from '../core/contracts/plugin.ts'
 import type { PluginRegistry } from '../core/host/registry.ts'
+import { memberOf } from '../core/threads/placement.ts'
 import { fallbackText } from './effective.ts'
 import type { Loaded } from './load.ts'
 import { withoutMarked, withoutSecrets } from './secrets.ts'
-import { timeCreate } from './start-up.ts'
+import { timeCreate, timeTable } from './start-up.ts'
 
 interface Tree {
   readonly label: string
@@ -34,9 +35,16 @@ const time = (ms: number): string => `${ms < 10 ? ms.toFixed(2) : ms.toFixed(0)}
 interface Around {
   readonly registry: PluginRegistry
   readonly threads: number
+  /** What relative paths are taken from. */
+  readonly directory: string
   /** By the specifier of the plugin. */
   readonly imports: ReadonlyMap<string, number>
   readonly redact: (text: string) => string
+}
+
+/** `create 0.10 ms`, or why it failed. */
+function spentOn(what: string, taken: number | string, redact: Around['redact']): string {
+  return typeof taken === 'number' ? `${what} ${time(taken)}` : `${what} failed: ${redact(taken)}`
 }
 
 /** `filter request-id (built-in), create 0.10 ms`, and where it runs when that is not every data thread. */
@@ -47,16 +55,16 @@ async function useTree(
   id: string,
   more: readonly Tree[] = [],
 ): Promise<Tree> {
-  const { registry, threads, imports, redact } = around
+  const { registry, threads, directory, imports, redact } = around
   const loaded = registry.find(kind, use.use)
   const { source, definition } = loaded
   const from = source === 'built-in' ? source : source.specifier
   const where = threadKinds.includes(kind) ? '' : ', main thread'
   const imported = source === 'built-in' ? undefined : imports.get(source.specifier)
-  const created = await timeCreate(loaded, use, id, threads)
+  const scratch = { id, path: use.path, directory, threads, trial: false }
   const spent = [
     ...(imported === undefined ? [] : [`import ${time(imported)}`]),
-    typeof created === 'number' ? `create ${time(created)}` : `create failed: ${redact(created)}`,
+    spentOn('create', await timeCreate(loaded, use, scratch), redact),
   ]
   const schema = registry.catalog().jsonSchema(kind, definition.name)
   const options = withoutSecrets(withoutMarked(use.options, schema), redact, true) as object
@@ -76,16 +84,28 @@ async function filterTrees(around: Around, filters: readonly FilterUse[], prefix
   return trees
 }
 
+/** With the time that its table takes, which is built on the main thread whenever members or weights change. */
+async function algorithmTree(around: Around, { name, algorithm, backends }: ServiceConfig): Promise<Tree> {
+  const tree = await useTree(around, 'algorithm', algorithm, `service/${name}/algorithm`)
+  const taken = await timeTable(
+    around.registry.find('algorithm', algorithm.use),
+    algorithm,
+    backends.map(memberOf),
+  )
+  if (taken === undefined) return tree
+  return { ...tree, label: `${tree.label}, ${spentOn('table', taken, around.redact)}` }
+}
+
 const fallbackLeaf = (fallback: BreakerFallback | undefined, redact: Around['redact']): Tree[] =>
   fallback === undefined
     ? []
     : [leaf(`fallback: ${JSON.stringify(withoutSecrets(fallbackText(fallback), redact, true))}`)]
 
 async function serviceTree(around: Around, service: ServiceConfig): Promise<Tree> {
-  const { name, filters, algorithm, breaker, health } = service
+  const { name, filters, breaker, health } = service
   const prefix = `service/${name}`
   const children = await filterTrees(around, filters, prefix)
-  children.push(await useTree(around, 'algorithm', algorithm, `${prefix}/algorithm`))
+  children.push(await algorithmTree(around, service))
   if (breaker)
     children.push(
       await useTree(
@@ -106,7 +126,8 @@ export async function pluginTree(
   imports: ReadonlyMap<string, number>,
 ): Promise<string> {
   const { threads } = config.bootstrap.node
-  const around: Around = { registry, threads, imports, redact: config.redact }
+  const { directory } = config.snapshot
+  const around: Around = { registry, threads, directory, imports, redact: config.redact }
   return treeLines({
     label: `${threads} data thread${threads === 1 ? '' : 's'}`,
     children: await parts(around, config.snapshot),

@@ -14,13 +14,18 @@ export const plugin: Verb = (program, host) => {
     .option('--dir <folder>', 'the folder (default: the name)')
     .action((kind: string, name: string, options: NewOptions) => newPlugin(host, kind, name, options))
   verb
-    .command('test <path>')
-    .description('run the tests of a folder, or one test file, on node:test; nothing needs to be installed')
-    .action(async (place: string) => host.finish(await testPlugin(host.terminal, place)))
+    .command('test [path]')
+    .description(
+      'run the tests of a folder (default: this one), or one test file, on node:test; nothing needs to be installed',
+    )
+    .action(async (place: string | undefined) => host.finish(await testPlugin(host.terminal, place ?? '.')))
   verb
     .command('list')
-    .description('the plugins that a config can use, with their options; without -c the built-in ones')
+    .description(
+      'the plugins that a config can use, with their options; where there is no config the built-in ones',
+    )
     .option('-c, --config <file>', 'config file, for the plugins that it names')
+    .option('-k, --kind <kind>', 'those of one kind')
     .option('--json', 'as JSON')
     .action((options: ListOptions) => listPlugins(host, options))
 }

@@ -9,7 +9,7 @@ import { followStore, type StoreFollower } from '../core/threads/follow-store.ts
 import { type LbServer, startLbServer } from '../core/threads/lb-server.ts'
 import { startReload } from '../core/threads/reload.ts'
 import { type EndSignal, onEndSignals, onTerminalGone } from './end-signals.ts'
-import { type Loaded, loadWithPlugins, tellWarnings } from './load.ts'
+import { builtinsUrl, type Loaded, loadWithPlugins, tellWarnings } from './load.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface ServeOptions {
@@ -31,10 +31,6 @@ export function listenerUrl(server: LbServer, config: LoadedConfig, name: string
   const host = bound.address.includes(':') ? `[${bound.address}]` : bound.address
   return `${configured.tls ? 'https' : 'http'}://${host}:${bound.port}/`
 }
-
-/** Built-ins by module URL: threads import them themselves. The extension is this file's own. */
-const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
-const builtinsUrl = new URL(`../plugins/manifest${extension}`, import.meta.url)
 
 const signalNumbers: Readonly<Record<EndSignal, number>> = { SIGINT: 2, SIGTERM: 15 }
 

@@ -1,73 +1,74 @@
 /** How long the plugins of a config take to start: each is imported and made once, and stopped again. */
 import { performance } from 'node:perf_hooks'
-import { type ConfigSource, readPluginSources } from '../core/config/load.ts'
-import type { HealthUse, PluginSource, PluginUse } from '../core/config/snapshot.ts'
-import type { PluginKind } from '../core/contracts/plugin.ts'
-import { systemClock } from '../core/host/clock.ts'
+import { type ConfigSource, soundPluginSources } from '../core/config/load.ts'
+import type { HealthUse, PluginUse } from '../core/config/snapshot.ts'
+import type { Member } from '../core/contracts/algorithm.ts'
+import { type PluginKind, threadKinds } from '../core/contracts/plugin.ts'
 import { MillraceError } from '../core/host/errors.ts'
 import { createInstance, type InstanceDeps } from '../core/host/instance.ts'
 import { loadPlugin } from '../core/host/loader.ts'
+import { parseOptions } from '../core/host/options.ts'
 import type { LoadedPlugin } from '../core/host/registry.ts'
+import { type ScratchUse, scratchDeps, scratchThreadDeps } from '../core/host/scratch-context.ts'
+import { buildTable } from '../core/threads/placement.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Milliseconds by the specifier of the plugin. What is imported later is the same module, and costs nothing more. */
 export async function timeImports(source: ConfigSource, env: Terminal['env']): Promise<Map<string, number>> {
   const times = new Map<string, number>()
-  const sources: readonly PluginSource[] = await readPluginSources(source, { env })
-  for (const one of sources) {
-    const started = performance.now()
-    try {
-      await loadPlugin(one)
-    } catch (error) {
-      // Whoever loads the config tells all that is wrong at once.
-      if (!(error instanceof MillraceError)) throw error
-    }
-    times.set(one.specifier, performance.now() - started)
+  for (const one of await soundPluginSources(source, { env })) {
+    // Whoever loads the config tells all that is wrong at once.
+    const { ms } = await timed(() => loadPlugin(one))
+    if (typeof ms === 'number') times.set(one.specifier, ms)
   }
   return times
 }
 
-/** Milliseconds that `create` took, or why it failed. Nothing of the instance is left. */
+/** Milliseconds that some work took, or why it failed. */
+type Taken = number | string
+
+/** What `create` took. Nothing of the instance is left. */
 export async function timeCreate(
   loaded: LoadedPlugin,
   use: PluginUse,
-  id: string,
-  threads: number,
-): Promise<number | string> {
+  { threads, ...scratch }: ScratchUse & { readonly threads: number },
+): Promise<Taken> {
   const { kind } = loaded.definition
+  const deps = threadKinds.includes(kind)
+    ? scratchThreadDeps(scratch, threads)
+    : processDeps(kind, use, scratch)
+  const { ms, made } = await timed(() =>
+    createInstance(loaded, kind, use.options, deps as unknown as InstanceDeps),
+  )
+  await made?.stop()
+  return ms
+}
+
+/** What `buildTable` took; undefined where the plugin has none. */
+export async function timeTable(
+  { definition }: LoadedPlugin<'algorithm'>,
+  { options, path }: PluginUse,
+  members: readonly Member[],
+): Promise<Taken | undefined> {
+  if (!definition.buildTable) return undefined
+  const build = async () => buildTable(definition, members, parseOptions(definition, options, path), path)
+  return (await timed(build)).ms
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ readonly ms: Taken; readonly made?: T }> {
   const started = performance.now()
   try {
-    const made = await createInstance(loaded, kind, use.options, depsOf(kind, use, id, threads))
-    const ms = performance.now() - started
-    await made.stop()
-    return ms
+    const made = await work()
+    return { ms: performance.now() - started, made }
   } catch (error) {
-    if (error instanceof MillraceError) return `${error.code} ${error.message}`
+    if (error instanceof MillraceError) return { ms: `${error.code} ${error.message}` }
     throw error
   }
 }
 
-function depsOf(kind: PluginKind, use: PluginUse, id: string, threads: number): InstanceDeps {
-  const nothing = () => {}
-  const common = {
-    id,
-    path: use.path,
-    clock: systemClock,
-    random: Math.random,
-    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
-    metrics: { counter: () => ({ add: nothing }), gauge: () => ({ set: nothing }) },
-  }
-  if (kind === 'health-source') {
-    const { intervalMs, timeoutMs } = use as HealthUse
-    const health = { intervalMs, timeoutMs, store: undefined, report: nothing, set: nothing }
-    return { ...common, ...health } as unknown as InstanceDeps
-  }
-  const memory = new Map<string, Uint8Array<SharedArrayBuffer>>()
-  const shared = (name: string, bytes: number, backend?: { readonly slot: number }) => {
-    const key = `${backend?.slot ?? ''} ${name}`
-    const found = memory.get(key) ?? new Uint8Array(new SharedArrayBuffer((bytes + 7) & ~7))
-    memory.set(key, found)
-    return found
-  }
-  return { ...common, thread: 0, threads, shared } as unknown as InstanceDeps
+function processDeps(kind: PluginKind, use: PluginUse, scratch: ScratchUse): object {
+  if (kind !== 'health-source') return scratchDeps(scratch)
+  const { intervalMs, timeoutMs } = use as HealthUse
+  const nothing = (): void => {}
+  return { ...scratchDeps(scratch), intervalMs, timeoutMs, store: undefined, report: nothing, set: nothing }
 }

@@ -54,6 +54,7 @@ export async function withStore<T>(
     fleet,
     node: { id: 'cli', boot: randomUUID() },
     data: tmpdir(),
+    directory: terminal.directory,
     random: Math.random,
     log: {
       debug() {},

@@ -3,12 +3,16 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readPluginSources } from '../../core/config/load.ts'
+import { slotKeys } from '../../core/config/uses.ts'
+import { didYouMean } from '../../core/host/did-you-mean.ts'
 import { loadPlugins } from '../../core/host/loader.ts'
 import { optionsJsonSchema } from '../../core/host/options.ts'
 import type { LoadedPlugin } from '../../core/host/registry.ts'
 import { resolveFrom } from '../../core/host/resolver.ts'
 import { builtins } from '../../plugins/manifest.ts'
 import { columns } from '../columns.ts'
+import { UsageError } from '../failure.ts'
+import { findConfig, hasUsualConfig } from '../load.ts'
 import type { Host } from '../main.ts'
 import { type OptionRow, optionRows } from './option-rows.ts'
 
@@ -17,6 +21,7 @@ const widestCell = 48
 
 export interface ListOptions {
   readonly config?: string
+  readonly kind?: string
   readonly json?: boolean
 }
 
@@ -34,14 +39,23 @@ interface Row {
 }
 
 export async function listPlugins({ terminal, version }: Host, options: ListOptions): Promise<void> {
-  const { env, directory } = terminal
-  const sources =
-    options.config === undefined
-      ? []
-      : await readPluginSources({ path: path.resolve(directory, options.config) }, { env })
+  const { config, kind } = options
+  checkKind(kind)
+  const named = config !== undefined || hasUsualConfig(terminal)
+  const sources = named ? await readPluginSources(findConfig(terminal, config), { env: terminal.env }) : []
   const registry = await loadPlugins(sources, builtins)
-  const rows = registry.list().map((loaded) => rowOf(loaded, version))
+  const wanted = registry.list().filter(({ definition }) => kind === undefined || definition.kind === kind)
+  const rows = wanted.map((loaded) => rowOf(loaded, version))
   terminal.out(options.json ? JSON.stringify(rows, null, 2) : table(rows))
+}
+
+/** @throws UsageError */
+function checkKind(kind: string | undefined): void {
+  const kinds = Object.keys(slotKeys)
+  if (kind === undefined || kinds.includes(kind)) return
+  throw new UsageError(
+    `there is no plugin kind "${kind}"${didYouMean(kind, kinds)}; kinds: ${kinds.join(', ')}`,
+  )
 }
 
 function rowOf({ definition, source }: LoadedPlugin, core: string): Row {

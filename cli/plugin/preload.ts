@@ -1,4 +1,28 @@
 /** Preloaded by `plugin test` with `--import`, in the process of each test file: there `millrace` is this core. */
+import path from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { isMainThread } from 'node:worker_threads'
+import { explainFault } from '../../core/host/load-errors.ts'
 import { installResolver } from '../../core/host/resolver.ts'
+import { testFile } from './test-files.ts'
 
 installResolver()
+const [, file = ''] = process.argv
+// The variable is set in the processes of test files, and not in the one that starts them; those may start others.
+const isTest = isMainThread && process.env.NODE_TEST_CONTEXT !== undefined && testFile.test(file)
+if (isTest) await load(file)
+
+/** What Node starts afterwards is the same module, and so is not run again; one that cannot be loaded is told in our words. */
+async function load(location: string): Promise<void> {
+  try {
+    await import(pathToFileURL(location).href)
+  } catch (error) {
+    const shown = path.relative(process.cwd(), location)
+    const source = { specifier: `./${shown}`, kind: 'path', location } as const
+    const what = error instanceof Error ? await explainFault(error, source) : undefined
+    // It was loaded, and threw: its stack says where.
+    if (what === undefined) throw error
+    process.stderr.write(`millrace: MR_PLUGIN_LOAD ${shown} cannot be loaded: ${what}\n`)
+    process.exit(1)
+  }
+}

@@ -19,6 +19,10 @@ export interface PluginCatalog {
     name: string,
     options: Readonly<Record<string, unknown>>,
   ): readonly OptionProblem[]
+  /** Names that plugins may have which the config names and which could not be loaded; undefined: there are none such. */
+  readonly missing?: ReadonlySet<string>
+  /** A file that may hold the plugin of that name, as `plugins:` would name it, where it does not. */
+  unnamedFile?(name: string): string | undefined
   /** JSON Schema of the options; undefined where the plugin's schema library has none. */
   jsonSchema(kind: PluginKind, name: string): object | undefined
 }

@@ -18,14 +18,7 @@ export function checkUse(
   if (name === undefined || ((kind === 'circuit-breaker' || kind === 'health-source') && isOff(use))) return
   const names = catalog.names(kind)
   if (!names.includes(name)) {
-    const near = closest(name, names)
-    const at = typeof use === 'string' ? path : [...path, 'use']
-    document.report({
-      code: 'MR_PLUGIN_UNKNOWN',
-      message: `no ${kind} plugin is called ${document.show(at, name)}`,
-      path: at,
-      suggestion: near === undefined ? known(names) : `did you mean ${JSON.stringify(near)}?`,
-    })
+    reportUnknown(document, catalog, kind, name, typeof use === 'string' ? path : [...path, 'use'])
     return
   }
   for (const problem of catalog.validateOptions(kind, name, optionsOf(kind, use))) {
@@ -41,6 +34,27 @@ export function checkUse(
       atKey: isUnknown(use, problem.path) && /unknown|unrecogni[sz]ed|not known/i.test(problem.message),
     })
   }
+}
+
+function reportUnknown(
+  document: ConfigDocument,
+  catalog: PluginCatalog,
+  kind: PluginKind,
+  name: string,
+  path: ConfigPath,
+): void {
+  const names = catalog.names(kind)
+  const near = closest(name, names)
+  const file = catalog.unnamedFile?.(name)
+  // What is no likely slip may be the name of a plugin that could not be loaded, which is a problem of its own.
+  const isLost = catalog.missing !== undefined && (near === undefined || catalog.missing.has(name))
+  if (isLost && file === undefined) return
+  document.report({
+    code: 'MR_PLUGIN_UNKNOWN',
+    message: `no ${kind} plugin is called ${document.show(path, name)}`,
+    path,
+    suggestion: file === undefined ? hintFor(near, names) : `name its file under plugins: [${file}]`,
+  })
 }
 
 /** One key that really stands in the use: the problem may be the key itself. */
@@ -60,6 +74,7 @@ function sentence(hint: string): string {
   return /\s/.test(hint) ? hint : `did you mean ${JSON.stringify(hint)}?`
 }
 
-function known(names: readonly string[]): string {
+function hintFor(near: string | undefined, names: readonly string[]): string {
+  if (near !== undefined) return `did you mean ${JSON.stringify(near)}?`
   return names.length === 0 ? 'none is loaded' : `loaded are ${names.join(', ')}`
 }

@@ -37,6 +37,11 @@ export class ConfigDocument {
     if (problem !== undefined) this.warnings.push(problem)
   }
 
+  /** A problem that is found elsewhere, with its place; undefined where it is the consequence of one that was reported. */
+  locate(report: Report): Problem | undefined {
+    return this.place(report)
+  }
+
   /** A value for a message: as it stands in the file, so that nothing from the environment shows. */
   show(_path: ConfigPath, value: unknown): string {
     return JSON.stringify(this.redact(String(value)))

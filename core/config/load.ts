@@ -1,15 +1,18 @@
 /** From a file to a validated, normalised config, or to every problem in it. */
 import { availableParallelism } from 'node:os'
+import type { MillraceError } from '../host/errors.ts'
 import type { PluginCatalog } from './catalog.ts'
 import { checkStore } from './check-store.ts'
 import { asMap, runChecks } from './checks.ts'
+import type { ConfigDocument } from './document.ts'
 import type { Environment } from './expand.ts'
 import { reportIssues } from './issues.ts'
+import { failedPlugins, type PluginFailure, withMissing } from './missing-plugins.ts'
 import { normaliseBootstrap, normaliseSnapshot } from './normalise.ts'
 import { checkPems } from './pem-checks.ts'
 import { PemFiles } from './pem-files.ts'
 import { checkPluginSources } from './plugin-sources.ts'
-import { ConfigError, type Problem } from './problems.ts'
+import { ConfigError, type Problem, parsePath } from './problems.ts'
 import { fileSchema } from './schema.ts'
 import type { Config, PluginSource } from './snapshot.ts'
 import { type ConfigSource, type LoadedSource, readSource } from './source.ts'
@@ -20,6 +23,8 @@ export interface LoadDeps {
   readonly env: Environment
   /** Loaded plugins; without them names and options of plugins are not checked. */
   readonly plugins?: PluginCatalog
+  /** Plugins of this config that are not in `plugins`, for they could not be loaded: problems beside all others. */
+  readonly failures?: readonly PluginFailure[]
   /** Data threads when the config does not say; one per core when absent. */
   readonly threads?: number
 }
@@ -31,6 +36,8 @@ export interface LoadedConfig extends Config {
   readonly warnings: readonly Problem[]
   /** Puts the references back for values from the environment, for texts that a person will read. */
   redact(text: string): string
+  /** A problem that came out later, at its place in the file: the error's `path`. */
+  problem(error: MillraceError): Problem
 }
 
 /**
@@ -58,14 +65,21 @@ export async function readPluginSources(source: ConfigSource, deps: LoadDeps): P
   throw new ConfigError(document.problems)
 }
 
+/**
+ * The well-formed entries of `plugins:`. What is wrong with the others, {@link loadConfig} tells.
+ * @throws ConfigError when the file cannot be read, or makes no sense at all
+ */
+export async function soundPluginSources(source: ConfigSource, deps: LoadDeps): Promise<PluginSource[]> {
+  const { document, directory } = await readSource(source, deps.env)
+  return checkPluginSources(document, asMap(document.value).plugins, directory)
+}
+
 async function checkConfig(loaded: LoadedSource, deps: LoadDeps): Promise<LoadedConfig> {
   const { document, directory, file } = loaded
   document.value = withoutExtensions(document.value)
   const parsed = fileSchema.safeParse(document.value)
   if (!parsed.success) reportIssues(document, fileSchema, parsed.error.issues)
-  runChecks(document, deps.plugins)
-  checkStore(document, deps.plugins)
-  const plugins = checkPluginSources(document, asMap(document.value).plugins, directory)
+  const plugins = checkPlugins(document, directory, deps)
   const pems = new PemFiles(directory)
   await checkPems(document, pems)
   if (document.problems.length > 0 || !parsed.success)
@@ -77,7 +91,26 @@ async function checkConfig(loaded: LoadedSource, deps: LoadDeps): Promise<Loaded
     files: [...new Set([...(file === undefined ? [] : [file]), ...pems.files])],
     warnings: inFileOrder(document.warnings),
     redact: (text) => document.redact(text),
+    problem: (error) => problemOf(document, error),
   }
+}
+
+/** `plugins:` itself, and every use of a plugin. */
+function checkPlugins(document: ConfigDocument, directory: string, deps: LoadDeps): PluginSource[] {
+  const listed = asMap(document.value).plugins
+  const sources = checkPluginSources(document, listed, directory)
+  const around = { listed, sources, failures: deps.failures ?? [], directory }
+  document.problems.push(...failedPlugins(document, around))
+  const catalog = deps.plugins && withMissing(deps.plugins, around)
+  runChecks(document, catalog)
+  checkStore(document, catalog)
+  return sources
+}
+
+function problemOf(document: ConfigDocument, { code, message, path: at = '' }: MillraceError): Problem {
+  const told = document.redact(message)
+  const found = document.locate({ code, message: told, path: parsePath(at) })
+  return found ?? { code, message: told, file: document.file, line: 0, column: 0, path: at, frame: '' }
 }
 
 /** Top-level keys that start with `x-` are the user's own: a place for YAML anchors. */

@@ -60,6 +60,7 @@ export function normaliseSnapshot(file: FileConfig, around: Surroundings): Snaps
   const path = typeof accessLog === 'object' ? resolve(around.directory, accessLog.path) : undefined
   return {
     revision: 0,
+    directory: around.directory,
     listeners: Object.entries(file.listeners).map(([name, listener]) =>
       normaliseListener(name, listener, around.pems),
     ),

@@ -44,6 +44,15 @@ export function renderPath(path: ConfigPath): string {
   return text
 }
 
+/** The way back from {@link renderPath}. */
+export function parsePath(text: string): ConfigPath {
+  const steps = text.matchAll(/\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|([A-Za-z_$][\w$-]*)/g)
+  return Array.from(steps, ([, index, quoted, word]) => {
+    if (index !== undefined) return Number(index)
+    return quoted === undefined ? word : (JSON.parse(quoted) as string)
+  })
+}
+
 /** For people: one block a problem, and how many there are. */
 export function formatProblems(problems: readonly Problem[]): string {
   const blocks = problems.map((problem) => {

@@ -221,6 +221,8 @@ export interface PluginSource {
 export interface Snapshot {
   /** Counts up with each applied change; shown by `/metrics` and `/v1/services`. */
   readonly revision: number
+  /** Absolute; what relative paths in options of plugins are taken from: the folder of the file, `node.data` where there is a store. */
+  readonly directory: string
   readonly listeners: readonly ListenerConfig[]
   readonly limits: LimitsConfig
   readonly drain: DrainConfig

@@ -99,6 +99,13 @@ export interface PluginContext {
   readonly metrics: Metrics
   /** Fires when the instance stops. */
   readonly signal: AbortSignal
+  /**
+   * A path of the options as an absolute one. A relative path is taken from the folder of the config file that it stands in; where the
+   * use comes from a config store, from `node.data`, for nobody who writes there knows where a node keeps its config file.
+   */
+  resolvePath(path: string): string
+  /** The instance is made only to see that it can be, and stopped at once (`millrace check`): it must reach out to nobody. */
+  readonly trial: boolean
   /** Registers a release; releases run in reverse order at stop, also when `create` throws. May return a promise. */
   defer(release: () => void | PromiseLike<void>): void
 }

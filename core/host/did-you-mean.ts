@@ -3,9 +3,10 @@
 /**
  * The candidate nearest to `word`, or undefined when none is near enough to be a likely slip: case and separators are
  * free (`roundRobin` → `round-robin`), one slip in up to 5 letters, two in up to 8, three beyond; else the only
- * candidate that begins with the word. A word that is a candidate itself is no slip.
+ * candidate that begins with the word, or of which it is one of the words (`breaker` → `circuit-breaker`). A word that is a
+ * candidate itself is no slip.
  *
- * @param most a stricter number of slips; then a mere beginning does not count either
+ * @param most a stricter number of slips; then a mere part does not count either
  */
 export function closest(word: string, candidates: readonly string[], most?: number): string | undefined {
   const given = plain(word)
@@ -21,7 +22,11 @@ export function closest(word: string, candidates: readonly string[], most?: numb
       bestSlips = slips
     }
   }
-  return best ?? (most === undefined ? onlyPrefixed(given, candidates) : undefined)
+  if (best !== undefined || most !== undefined || given.length < 3) return best
+  return (
+    only(candidates, (candidate) => plain(candidate).startsWith(given)) ??
+    only(candidates, (candidate) => candidate.split('-').includes(word.toLowerCase()))
+  )
 }
 
 /** ` — did you mean "x"?`, or nothing. */
@@ -30,9 +35,8 @@ export function didYouMean(word: string, candidates: readonly string[]): string 
   return found === undefined ? '' : ` — did you mean "${found}"?`
 }
 
-function onlyPrefixed(given: string, candidates: readonly string[]): string | undefined {
-  if (given.length < 3) return undefined
-  const found = candidates.filter((candidate) => plain(candidate).startsWith(given))
+function only(candidates: readonly string[], fits: (candidate: string) => boolean): string | undefined {
+  const found = candidates.filter(fits)
   return found.length === 1 ? found[0] : undefined
 }
 

@@ -1,4 +1,5 @@
 /** What one plugin instance holds on to: its signal, timers and releases, each fault attributed to it. */
+import { resolve } from 'node:path'
 import type { Clock, Log, PluginContext, Timer } from '../contracts/plugin.ts'
 import type { RawClock } from './clock.ts'
 import { type ErrorCode, MillraceError } from './errors.ts'
@@ -9,6 +10,8 @@ const releaseTimeoutMs = 5_000
 interface ScopeDeps {
   readonly id: string
   readonly path?: string
+  readonly directory?: string
+  readonly trial?: boolean
   readonly clock: RawClock
   random(): number
   readonly log: Log
@@ -42,6 +45,8 @@ export class InstanceScope {
       random: () => deps.random(),
       metrics: deps.metrics,
       signal: this.#abort.signal,
+      resolvePath: (path) => resolve(deps.directory ?? '', path),
+      trial: deps.trial === true,
       defer: (release) => this.#defer(release),
     }
   }

@@ -1,6 +1,7 @@
 /** One use of a plugin: from its options to its release. */
 import type { PluginContext, PluginDefinition, PluginKind, PluginKinds } from '../contracts/plugin.ts'
 import type { RawClock } from './clock.ts'
+import { placeInPlugin } from './error-place.ts'
 import type { MillraceError } from './errors.ts'
 import { describeError, InstanceScope, LateError, within } from './instance-scope.ts'
 import { checkInstance } from './instance-shape.ts'
@@ -13,6 +14,10 @@ export type InstanceDeps<K extends PluginKind = PluginKind> = {
   readonly id: string
   /** Where the use stands in the config, for errors. */
   readonly path?: string
+  /** Folder that relative paths of the options are taken from; absent: the working directory. */
+  readonly directory?: string
+  /** Absent: the instance is there to work. */
+  readonly trial?: boolean
   readonly clock: RawClock
   random(): number
   /** Lines get the fields kind, plugin and use. */
@@ -50,16 +55,17 @@ export async function createInstance<K extends PluginKind>(
   options: unknown,
   deps: InstanceDeps<K>,
 ): Promise<PluginInstance<K>> {
+  const plugin = loaded as unknown as LoadedPlugin
   const definition = loaded.definition as unknown as PluginDefinition<K>
   const parsed = parseOptions(definition, options, deps.path)
   const scope = new InstanceScope(kind, definition.name, deps)
-  const { path: _path, onFault: _onFault, ...given } = deps
+  const { path: _path, directory: _directory, onFault: _onFault, ...given } = deps
   const context = { ...given, ...scope.context } as unknown as PluginKinds[K]['context']
   let instance: PluginKinds[K]['instance']
   try {
     instance = await within(deps.clock, createTimeoutMs, () => definition.create(context, parsed)).catch(
       (error: unknown) => {
-        throw createError(scope, error)
+        throw createError(scope, error, plugin)
       },
     )
     checkInstance(kind, instance, (message) => scope.error('MR_PLUGIN_SHAPE', message, 'create'))
@@ -71,32 +77,38 @@ export async function createInstance<K extends PluginKind>(
     instance,
     id: deps.id,
     loaded,
-    reconfigure: (next) => reconfigure(scope, definition, instance, next, deps.path),
+    reconfigure: (next) => reconfigure(scope, plugin, instance, next, deps.path),
     stop: () => scope.stop(),
   }
 }
 
-function createError(scope: InstanceScope, error: unknown): MillraceError {
+function createError(scope: InstanceScope, error: unknown, loaded: LoadedPlugin): MillraceError {
   if (error instanceof LateError) {
     return scope.error('MR_PLUGIN_TIMEOUT', `did not finish in ${createTimeoutMs / 1000} s`, 'create')
   }
-  return scope.error('MR_PLUGIN_CREATE', `threw: ${describeError(error)}`, 'create', error)
+  return scope.error('MR_PLUGIN_CREATE', `threw: ${thrownIn(loaded, error)}`, 'create', error)
+}
+
+/** `gate.ts:7: what was thrown`; without the place where the stack shows none of the plugin's own. */
+function thrownIn(loaded: LoadedPlugin, error: unknown): string {
+  const place = placeInPlugin(error, loaded)
+  return place === undefined ? describeError(error) : `${place}: ${describeError(error)}`
 }
 
 function reconfigure(
   scope: InstanceScope,
-  definition: PluginDefinition,
+  loaded: LoadedPlugin,
   instance: object,
   options: unknown,
   path: string | undefined,
 ): boolean {
   const target = instance as { reconfigure?(options: unknown): void }
   if (!target.reconfigure) return false
-  const parsed = parseOptions(definition, options, path)
+  const parsed = parseOptions(loaded.definition, options, path)
   try {
     target.reconfigure(parsed)
   } catch (error) {
-    throw scope.error('MR_PLUGIN_FAULT', `threw: ${describeError(error)}`, 'reconfigure', error)
+    throw scope.error('MR_PLUGIN_FAULT', `threw: ${thrownIn(loaded, error)}`, 'reconfigure', error)
   }
   return true
 }

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { PluginSource } from '../config/snapshot.ts'
 import { closest, didYouMean } from './did-you-mean.ts'
+import { placeWhileLoading, shownFile } from './error-place.ts'
 import { MillraceError } from './errors.ts'
 import { resolveFrom, withoutVersions } from './resolver.ts'
 
@@ -28,11 +29,17 @@ export async function explainLoadError(error: unknown, source: PluginSource): Pr
   if (!(error instanceof Error))
     return loadError(source, `threw ${String(error)} while it was imported`, error)
   const what =
-    (await explainUnexported(error)) ??
-    explainSyntax(error) ??
-    (await explainMissing(error, source)) ??
-    `threw while it was imported: ${firstPlace(error)}${error.message || error.name}`
+    (await explainFault(error, source)) ?? `threw while it was imported: ${thrownAt(error, source)}`
   return loadError(source, withoutVersions(what), error)
+}
+
+/** What is wrong with a module that could not be loaded, its place and the fix; undefined where it was loaded, and threw. */
+export async function explainFault(error: Error, source: PluginSource): Promise<string | undefined> {
+  const what =
+    (await explainUnexported(error, source)) ??
+    explainSyntax(error, source) ??
+    (await explainMissing(error, source))
+  return what === undefined ? undefined : withoutVersions(what)
 }
 
 function loadError(source: PluginSource, what: string, cause: unknown): MillraceError {
@@ -42,13 +49,13 @@ function loadError(source: PluginSource, what: string, cause: unknown): Millrace
   })
 }
 
-async function explainUnexported(error: NodeError): Promise<string | undefined> {
+async function explainUnexported(error: NodeError, source: PluginSource): Promise<string | undefined> {
   const unexported = /The requested module '(.+)' does not provide an export named '(.+)'/.exec(error.message)
   if (!unexported) return undefined
   const [, from, name] = unexported
   const meant = didYouMean(name, await valuesOf(from))
   const hint = meant === '' ? '; if' : `${meant} If`
-  return `${from} has no export "${name}"${hint} ${name} is a type, write: import type { ${name} } from '${from}'${frame(error)}`
+  return `${from} has no export "${name}"${hint} ${name} is a type, write: import type { ${name} } from '${from}'${frame(error, source)}`
 }
 
 /** What can be imported from there, of modules that do nothing when they are imported. */
@@ -57,20 +64,20 @@ async function valuesOf(module: string): Promise<string[]> {
   return isBuiltin(module) ? Object.keys(await import(module)) : []
 }
 
-function explainSyntax(error: NodeError): string | undefined {
+function explainSyntax(error: NodeError, source: PluginSource): string | undefined {
   switch (error.code) {
     case 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX': {
       const fix =
         erasable.find(([words]) => words.test(error.message))?.[1] ??
         'write what remains valid when types are removed'
-      return `${error.message.replace(' in strip-only mode', '')}: Node runs TypeScript by removing its types; ${fix}${frame(error)}`
+      return `${error.message.replace(' in strip-only mode', '')}: Node runs TypeScript by removing its types; ${fix}${frame(error, source)}`
     }
     case 'ERR_INVALID_TYPESCRIPT_SYNTAX':
-      return `syntax error: ${error.message}${frame(error)}`
+      return `syntax error: ${error.message}${frame(error, source)}`
     case 'ERR_UNSUPPORTED_NODE_MODULES_TYPE_STRIPPING': {
       const file = /for "(.+)"$/.exec(error.message)?.[1]
       return (
-        `${file === undefined ? 'a file' : readable(file)} is TypeScript inside node_modules, which Node does not run (${error.code}): ` +
+        `${file === undefined ? 'a file' : filePath(file)} is TypeScript inside node_modules, which Node does not run (${error.code}): ` +
         'publish the package with compiled .js files (tsc with "rewriteRelativeImportExtensions"; npm run build, where ' +
         '`millrace plugin new` made it) and let its package.json "exports" name those; or name the .ts file by its path outside node_modules'
       )
@@ -80,7 +87,7 @@ function explainSyntax(error: NodeError): string | undefined {
   }
   if (error instanceof SyntaxError) {
     const decorators = error.message === 'Invalid or unexpected token' ? ' (decorators cannot be used)' : ''
-    return `syntax error: ${error.message}${decorators}${frame(error)}`
+    return `syntax error: ${error.message}${decorators}${frame(error, source)}`
   }
   return undefined
 }
@@ -148,20 +155,22 @@ async function nearFile(file: string): Promise<string> {
 }
 
 /** File, line and caret, which Node puts before the stack of a syntax error. */
-function frame(error: Error): string {
+function frame(error: Error, source: PluginSource): string {
   const head = error.stack?.split(/\n(?=\w*Error\b)/)[0]
   if (!head?.startsWith('file:')) return ''
   const [place, ...code] = head.split('\n').filter((line) => line.trim() !== '')
-  return ['', readable(place), ...code.slice(0, 2)].join('\n')
+  const [, url, line = ''] = /^(file:.*?)(:\d+)?$/.exec(withoutVersions(place)) ?? []
+  return ['', url === undefined ? place : shownFile(url, source) + line, ...code.slice(0, 2)].join('\n')
 }
 
-/** Where an error was thrown, as `file:line: `. */
-function firstPlace(error: Error): string {
-  const place = /\(?(file:\/\/[^\s)]+:\d+):\d+\)?/.exec(error.stack ?? '')?.[1]
-  return place ? `${readable(place)}: ` : ''
+/** Node says a path or a URL. */
+function filePath(file: string): string {
+  return file.startsWith('file:') ? fileURLToPath(withoutVersions(file)) : file
 }
 
-function readable(place: string): string {
-  const [, url, line] = /^(file:.*?)(:\d+)?$/.exec(withoutVersions(place)) ?? []
-  return url === undefined ? place : fileURLToPath(url) + (line ?? '')
+/** `file:line: what was thrown`. */
+function thrownAt(error: Error, source: PluginSource): string {
+  const place = placeWhileLoading(error, source)
+  const what = error.message || error.name
+  return place === undefined ? what : `${place}: ${what}`
 }

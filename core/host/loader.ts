@@ -1,6 +1,7 @@
 /** Brings plugin code into a thread: from a file named by its path, or from an npm package beside the config file. */
 import { realpath } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
+import type { PluginFailure } from '../config/missing-plugins.ts'
 import type { PluginSource } from '../config/snapshot.ts'
 import { type AnyPlugin, type ThreadKind, threadKinds } from '../contracts/plugin.ts'
 import { type CodeFiles, codeHash, readCode } from './code-hash.ts'
@@ -28,19 +29,29 @@ export async function loadPlugins(
   builtins: readonly AnyPlugin[],
   load: (source: PluginSource) => Promise<LoadedPlugin> = loadPlugin,
 ): Promise<PluginRegistry> {
+  const { registry, failures } = await loadEach(sources, builtins, load)
+  if (failures.length > 0) throw together(failures.map(({ error }) => error))
+  return registry
+}
+
+/** As {@link loadPlugins}, of those that can be used; with what is wrong with each of the others. */
+export async function loadEach(
+  sources: readonly PluginSource[],
+  builtins: readonly AnyPlugin[],
+  load: (source: PluginSource) => Promise<LoadedPlugin> = loadPlugin,
+): Promise<{ readonly registry: PluginRegistry; readonly failures: readonly PluginFailure[] }> {
   const registry = new PluginRegistry()
   for (const definition of builtins) registry.add(builtIn(checkPlugin(definition, 'built-in plugin')))
-  const errors: MillraceError[] = []
+  const failures: PluginFailure[] = []
   for (const source of sources) {
     try {
       registry.add(await load(source))
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error
-      errors.push(error)
+      failures.push({ source, error })
     }
   }
-  if (errors.length > 0) throw together(errors)
-  return registry
+  return { registry, failures }
 }
 
 /**

@@ -14,6 +14,8 @@ export interface StoreDeps {
   readonly node: StoreContext['node']
   /** `node.data`; a relative path is taken from the working directory. */
   readonly data: string
+  /** What relative paths of its options are taken from; default: the working directory. */
+  readonly directory?: string
   /** Default: the system's. */
   readonly clock?: RawClock
   random(): number
@@ -39,10 +41,21 @@ const noMetrics: Metrics = { counter: () => nothing, gauge: () => nothing }
  *   cannot be reached is none of these: the store is made, and its calls reject until the server is there
  */
 export async function openStore(use: PluginUse, deps: StoreDeps): Promise<OpenStore> {
-  const { registry, fleet, node, data, clock = systemClock, random, log, metrics = noMetrics } = deps
+  const {
+    registry,
+    fleet,
+    node,
+    data,
+    directory,
+    clock = systemClock,
+    random,
+    log,
+    metrics = noMetrics,
+  } = deps
   const made = await createInstance(registry.find('config-store', use.use), 'config-store', use.options, {
     id: 'store',
     path: use.path,
+    directory,
     clock,
     random: () => random(),
     log,

@@ -19,6 +19,8 @@ export interface SyncDeps {
   readonly self: FleetNode
   /** Prefixes of the documents that matter here. */
   readonly documents: readonly string[]
+  /** What relative paths of its options are taken from; default: the working directory. */
+  readonly directory?: string
   readonly clock: RawClock
   random(): number
   readonly log: Log
@@ -48,9 +50,9 @@ export function syncUse(
 
 /** @throws MR_PLUGIN_UNKNOWN, MR_PLUGIN_OPTIONS, MR_PLUGIN_CREATE, MR_PLUGIN_TIMEOUT; a bus that is down is none of these */
 export async function openSync(use: SyncUse, deps: SyncDeps): Promise<OpenSync> {
-  const { registry, store, fleet, self, documents, clock, random, log, metrics } = deps
+  const { registry, store, fleet, self, documents, directory, clock, random, log, metrics } = deps
   const made = await createInstance(registry.find('config-sync', use.use), 'config-sync', use.options, {
-    ...{ id: 'sync', path: use.path, clock, log, metrics, store, fleet, documents },
+    ...{ id: 'sync', path: use.path, directory, clock, log, metrics, store, fleet, documents },
     random: () => random(),
     network: noNetwork(),
     members: alone(self),

@@ -49,7 +49,7 @@ export class DataPlane implements Plane<Prepared> {
   }
 
   async prepare(snapshot: ThreadSnapshot): Promise<Prepared> {
-    const draft = this.#instances.draft()
+    const draft = this.#instances.draft(snapshot.directory)
     const opened: Listener[] = []
     try {
       const runtime = await this.#buildRuntime(snapshot, draft)

@@ -18,6 +18,7 @@ interface Held {
   readonly plugin: PluginInstance
   readonly use: string
   readonly hash: string
+  readonly directory: string
   options: string
 }
 
@@ -36,8 +37,9 @@ export class Instances {
     this.#deps = deps
   }
 
-  draft(): InstanceDraft {
-    return new InstanceDraft(this.#deps, this.#held)
+  /** @param directory what relative paths of options are taken from */
+  draft(directory: string): InstanceDraft {
+    return new InstanceDraft(this.#deps, this.#held, directory)
   }
 
   /** Takes a draft over; returns what to stop when the former snapshot is released. */
@@ -77,11 +79,13 @@ export class InstanceDraft {
   readonly changed: { held: Held; options: unknown; text: string }[] = []
   readonly #deps: PlaneDeps
   readonly #former: ReadonlyMap<string, Held>
+  readonly #directory: string
   readonly #made: PluginInstance[] = []
 
-  constructor(deps: PlaneDeps, former: ReadonlyMap<string, Held>) {
+  constructor(deps: PlaneDeps, former: ReadonlyMap<string, Held>, directory: string) {
     this.#deps = deps
     this.#former = former
+    this.#directory = directory
   }
 
   /** The instance of a use. `fresh`: it was made now. @throws MR_PLUGIN_* */
@@ -93,7 +97,7 @@ export class InstanceDraft {
     const loaded = this.#deps.registry.find(kind, use.use)
     const text = canonical(use.options)
     const former = this.#former.get(id)
-    if (former && former.use === use.use && former.hash === loaded.hash) {
+    if (former && former.use === use.use && former.hash === loaded.hash && this.#sameFolder(former)) {
       const instance = former.plugin.instance as PluginKinds[K]['instance']
       if (former.options === text) return this.#keep(id, former, instance)
       if ('reconfigure' in instance && instance.reconfigure !== undefined) {
@@ -112,8 +116,14 @@ export class InstanceDraft {
     )
     const kept = plugin as unknown as PluginInstance
     this.#made.push(kept)
-    this.held.set(id, { plugin: kept, use: use.use, hash: loaded.hash, options: text })
+    const { hash } = loaded
+    this.held.set(id, { plugin: kept, use: use.use, hash, directory: this.#directory, options: text })
     return { instance: plugin.instance as PluginKinds[K]['instance'], fresh: true }
+  }
+
+  /** The same relative path is the same file. */
+  #sameFolder(former: Held): boolean {
+    return former.directory === this.#directory
   }
 
   #keep<I>(id: string, held: Held, instance: I): { instance: I; fresh: boolean } {
@@ -126,6 +136,7 @@ export class InstanceDraft {
     return {
       id,
       path: use.path,
+      directory: this.#directory,
       clock: deps.clock,
       random: () => deps.random(),
       log: deps.log,

@@ -204,10 +204,11 @@ export class Applier {
     try {
       accessLog = this.#deps.accessLog.prepare(snapshot.accessLog)
       const target = await this.#target(source, plan)
-      const health = await this.#deps.health.prepare(target.snapshot.services, source.registry)
+      const { services, directory } = target.snapshot
+      const health = await this.#deps.health.prepare(services, source.registry, directory)
       this.#deps.health.place(health, new Set(plan.slots.fresh.map(({ slot }) => slot)))
       // Before a thread can see a new backend, what operators have decided about it holds.
-      this.#deps.overrides.apply(target.snapshot.services.values())
+      this.#deps.overrides.apply(services.values())
       return { plan, target, health, accessLog }
     } catch (error) {
       accessLog?.discard()

@@ -9,11 +9,17 @@ import { installResolver, loadText } from '../host/loader.ts'
 import { optionsJsonSchema, parseOptions } from '../host/options.ts'
 import type { LoadedPlugin } from '../host/registry.ts'
 import { type ErrorData, errorData } from './messages.ts'
+import { type Trial, trialPlugin, tryUse } from './trial.ts'
 
 export interface Task {
   readonly source: PluginSource
   readonly code: CodeFiles
 }
+
+/** What is asked of the room while the asker goes on. */
+export type Job =
+  | { readonly type: 'describe'; readonly task: Task }
+  | { readonly type: 'try'; readonly trial: Trial }
 
 export interface Described {
   readonly kind: PluginKind
@@ -35,6 +41,8 @@ export interface Issue {
 export type Answer =
   | { readonly type: 'described'; readonly described: Described }
   | { readonly type: 'refused'; readonly problem: ErrorData }
+  /** An instance was made and stopped. */
+  | { readonly type: 'made' }
   | { readonly type: 'valid' }
   | { readonly type: 'issues'; readonly issues: readonly Issue[] }
   /** The schema is asynchronous. */
@@ -61,9 +69,8 @@ function run(port: MessagePort, { now, signal }: RoomData): void {
     held.hold([task.code])
     return loadText(task.source, task.code)
   }
-  port.on('message', async ({ id, task }: { id: number; task: Task }) => {
-    const answer = await load(task).then(describe, refusal)
-    port.postMessage({ id, answer })
+  port.on('message', async ({ id, job }: { id: number; job: Job }) => {
+    port.postMessage({ id, answer: await answerJob(job, load) })
   })
   now.on('message', async ({ task, question }: { task: Task; question: Question }) => {
     const answer = await load(task)
@@ -72,6 +79,16 @@ function run(port: MessagePort, { now, signal }: RoomData): void {
     now.postMessage(answer)
     tell(signal)
   })
+}
+
+async function answerJob(job: Job, load: (task: Task) => Promise<LoadedPlugin>): Promise<Answer> {
+  if (job.type === 'describe') return load(job.task).then(describe, refusal('MR_PLUGIN_LOAD'))
+  try {
+    await tryUse(await trialPlugin(job.trial, load), job.trial)
+    return { type: 'made' }
+  } catch (error) {
+    return refusal('MR_PLUGIN_CREATE')(error)
+  }
 }
 
 function tell(signal: RoomData['signal']): void {
@@ -94,8 +111,8 @@ function schemaOf(options: LoadedPlugin['definition']['options']): Record<string
   return schema && (JSON.parse(JSON.stringify(schema)) as Record<string, unknown>)
 }
 
-function refusal(error: unknown): Answer {
-  return { type: 'refused', problem: errorData(error, 'MR_PLUGIN_LOAD') }
+function refusal(code: 'MR_PLUGIN_LOAD' | 'MR_PLUGIN_CREATE'): (error: unknown) => Answer {
+  return (error) => ({ type: 'refused', problem: errorData(error, code) })
 }
 
 function answerTo({ definition }: LoadedPlugin, question: Question): Answer {

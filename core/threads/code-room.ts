@@ -16,8 +16,9 @@ import { MillraceError } from '../host/errors.ts'
 import { explainLoadError } from '../host/load-errors.ts'
 import { loadPlugin } from '../host/loader.ts'
 import type { LoadedPlugin } from '../host/registry.ts'
-import type { Answer, Described, Question, Task } from './code-room-thread.ts'
+import type { Answer, Described, Job, Question, Task } from './code-room-thread.ts'
 import { toError } from './messages.ts'
+import type { Trial } from './trial.ts'
 
 /** Versions of code, then the room is cleared. */
 const longestHistory = 200
@@ -65,6 +66,15 @@ export class CodeRoom {
     }
     this.#known.set(code.entry, loaded)
     return loaded
+  }
+
+  /**
+   * Makes an instance of a thread kind, and stops it.
+   * @returns what is wrong with it; undefined: nothing
+   */
+  async try(trial: Trial): Promise<MillraceError | undefined> {
+    const room = trial.code ? this.#ready(trial.code) : this.#any()
+    return room.try(trial)
   }
 
   async close(): Promise<void> {
@@ -120,8 +130,13 @@ export class CodeRoom {
       void this.#room?.end()
       this.#room = undefined
     }
+    const room = this.#any()
+    room.versions.add(version)
+    return room
+  }
+
+  #any(): Room {
     if (!this.#room?.alive) this.#room = new Room(this.#longestMs)
-    this.#room.versions.add(version)
     return this.#room
   }
 }
@@ -132,10 +147,11 @@ class Room {
   alive = true
   /** Of the room, once it has ended. */
   #why = 'it gave no reason'
+  #late = false
   readonly #worker: Worker
   readonly #now: MessagePort
   readonly #signal = new Int32Array(new SharedArrayBuffer(8))
-  readonly #waiting = new Map<number, PromiseWithResolvers<Described>>()
+  readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>()
   readonly #longestMs: number
   #last = 0
 
@@ -146,10 +162,8 @@ class Room {
     const workerData = { now: port2, signal: this.#signal }
     this.#worker = new Worker(entryUrl, { workerData, transferList: [port2], name: 'millrace-code' })
     this.#worker.on('message', ({ id, answer }: { id: number; answer: Answer }) => {
-      const waiting = this.#waiting.get(id)
+      this.#waiting.get(id)?.resolve(answer)
       this.#waiting.delete(id)
-      if (answer.type === 'described') waiting?.resolve(answer.described)
-      else if (answer.type === 'refused') waiting?.reject(toError(answer.problem))
     })
     this.#worker.on('error', (error) => {
       this.#why = error instanceof Error ? error.message : String(error)
@@ -164,25 +178,47 @@ class Room {
     this.#now.unref()
   }
 
+  /** @throws MR_PLUGIN_LOAD, MR_PLUGIN_SHAPE */
   async describe(task: Task): Promise<Described> {
+    const { specifier } = task.source
+    const answer = await this.#answer({ type: 'describe', task }, this.#longestMs).catch((ended: Error) => {
+      const message = `Plugin ${specifier}: ${ended.message}`
+      throw new MillraceError('MR_PLUGIN_LOAD', message, { plugin: specifier })
+    })
+    if (answer.type === 'described') return answer.described
+    throw answer.type === 'refused' ? toError(answer.problem) : new TypeError(`not described: ${answer.type}`)
+  }
+
+  /** Twice as long: the host itself ends `create` after 10 s, and a release after 5 s, and says so. */
+  async try(trial: Trial): Promise<MillraceError | undefined> {
+    const { kind, name, id, path } = trial
+    const answer = await this.#answer({ type: 'try', trial }, 2 * this.#longestMs).catch(
+      (ended: Error): Answer => {
+        const message = `The ${kind} "${name}" (${id}): create: ${ended.message}`
+        const code = this.#late ? 'MR_PLUGIN_TIMEOUT' : 'MR_PLUGIN_CREATE'
+        return { type: 'refused', problem: { code, message, plugin: name, hook: 'create', path } }
+      },
+    )
+    if (answer.type !== 'refused') return undefined
+    const { problem } = answer
+    return toError({ ...problem, path: problem.path ?? path })
+  }
+
+  /** @throws MR_THREAD when the thread ends before it has answered */
+  async #answer(job: Job, longestMs: number): Promise<Answer> {
     const id = ++this.#last
-    const waiting = Promise.withResolvers<Described>()
+    const waiting = Promise.withResolvers<Answer>()
     this.#waiting.set(id, waiting)
     // While somebody waits the thread counts; a process that has nothing else to do would end before the answer.
     this.#worker.ref()
-    this.#worker.postMessage({ id, task })
+    this.#worker.postMessage({ id, job })
     const late = setTimeout(() => {
-      this.#why = `it took more than ${this.#longestMs / 1000} s`
+      this.#late = true
+      this.#why = `it took more than ${longestMs / 1000} s`
       void this.end()
-    }, this.#longestMs)
+    }, longestMs)
     try {
       return await waiting.promise
-    } catch (error) {
-      throw error instanceof MillraceError && error.plugin === undefined && error.code === 'MR_THREAD'
-        ? new MillraceError('MR_PLUGIN_LOAD', `Plugin ${task.source.specifier}: ${error.message}`, {
-            plugin: task.source.specifier,
-          })
-        : error
     } finally {
       clearTimeout(late)
       if (this.#waiting.size === 0) this.#worker.unref()

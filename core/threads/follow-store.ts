@@ -60,11 +60,12 @@ export class StoreFollower {
   async start(): Promise<void> {
     const { server, config, registry, log, clock = systemClock, random = Math.random } = this.#options
     const { fleet, node, store: storeUse } = config.bootstrap
+    const { directory } = config.snapshot
     const boot = randomUUID()
     this.#store = this.#options.store
       ? { store: this.#options.store, stop: async () => {} }
       : await openStore(storeUse ?? { use: '', options: {}, path: 'store' }, {
-          ...{ registry, fleet, node: { id: node.id, boot }, data: node.data, clock, log },
+          ...{ registry, fleet, node: { id: node.id, boot }, data: node.data, directory, clock, log },
           random,
           metrics: server.metricsOf('store', storeUse?.use ?? ''),
         })
@@ -83,7 +84,7 @@ export class StoreFollower {
     const self = { id: node.id, boot, role: 'lb', address: node.advertise, zone: node.zone } as const
     this.#sync = await openSync(use, {
       fleet,
-      ...{ registry, store, self, documents: [configDocument], clock, random, log },
+      ...{ registry, store, self, documents: [configDocument], directory, clock, random, log },
       metrics: server.metricsOf('sync', use.use),
       hint: (document, revision) => engine.hint(document, revision),
       bus: (state) => engine.bus(state),

@@ -23,6 +23,8 @@ interface Local {
 
 export class Halves {
   readonly #server: Pick<LbServer, 'apply' | 'configUnreadable'>
+  /** `node.data`; another one needs a restart. */
+  readonly #data: string
   #local: Local
   /** What is served; undefined: nothing yet. */
   #dynamic: Dynamic | undefined
@@ -30,6 +32,7 @@ export class Halves {
 
   constructor(server: Pick<LbServer, 'apply' | 'configUnreadable'>, local: Local) {
     this.#server = server
+    this.#data = local.config.bootstrap.node.data
     this.#local = local
   }
 
@@ -60,7 +63,8 @@ export class Halves {
   async #apply({ config, registry }: Local, { data, origin }: Dynamic): Promise<ApplyResult> {
     try {
       const dynamic = await checkDynamic(data, origin, registry.catalog())
-      return await this.#server.apply({ ...config, snapshot: { ...config.snapshot, ...dynamic } }, registry)
+      const snapshot = { ...config.snapshot, ...dynamic, directory: this.#data }
+      return await this.#server.apply({ ...config, snapshot }, registry)
     } catch (error) {
       this.#server.configUnreadable()
       return { status: 'refused', revision: 0, problems: problemsOf(error) }

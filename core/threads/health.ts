@@ -55,18 +55,20 @@ export class HealthRunner {
 
   /**
    * Makes the instances that the services need and that are not there.
+   * @param directory what relative paths of their options are taken from; absent: the working directory
    * @throws MR_PLUGIN_* when one cannot be made; nothing is left behind then
    */
   async prepare(
     services: ReadonlyMap<string, PlacedService>,
     registry: PluginRegistry,
+    directory?: string,
   ): Promise<PreparedHealth> {
     if (!this.#deps.enabled) return { services: new Map(), fresh: new Map() }
     const fresh = new Map<string, Source>()
     try {
       for (const [name, { config }] of services) {
         if (config.health && !this.#keeps(name, config.health, registry)) {
-          fresh.set(name, await this.#create(config, config.health, registry))
+          fresh.set(name, await this.#create(config, config.health, registry, directory))
         }
       }
     } catch (error) {
@@ -132,7 +134,12 @@ export class HealthRunner {
     )
   }
 
-  async #create(config: ServiceConfig, use: HealthUse, registry: PluginRegistry): Promise<Source> {
+  async #create(
+    config: ServiceConfig,
+    use: HealthUse,
+    registry: PluginRegistry,
+    directory: string | undefined,
+  ): Promise<Source> {
     const id = `service/${config.name}/health`
     const { clock, random, log } = this.#deps
     const report =
@@ -152,6 +159,7 @@ export class HealthRunner {
       {
         id,
         path: use.path,
+        directory,
         clock,
         random,
         log,

@@ -101,7 +101,10 @@ export class Overrides {
     const isMeant = (one: BreakerRecord): boolean =>
       whole ? one.service === target.service : sameTarget(one, target)
     // What the config no longer has may come back to it, and would find its record.
-    if (!this.#document.breakers.some(isMeant)) this.#check(target)
+    if (!this.#document.breakers.some(isMeant)) {
+      this.#check(target)
+      this.#checkAlone(target)
+    }
     await this.#change((breakers) => breakers.filter((one) => !isMeant(one)))
     this.#deps.log.warn('an operator left a breaker to itself', target)
     return this.#document
@@ -144,6 +147,28 @@ export class Overrides {
     if (backend === undefined || config.backends.some(({ url }) => url === backend)) return
     const known = config.backends.map(({ url }) => url).join(', ')
     throw new MillraceError('MR_OVERRIDE', `service ${service} has no backend ${backend}; it has ${known}`)
+  }
+
+  /** What holds for a whole service is not ended for one of its backends. */
+  #checkAlone({
+    service,
+    backend,
+  }: {
+    readonly service: string
+    readonly backend?: string | undefined
+  }): void {
+    const whole = this.#document.breakers.find(
+      (one) => one.service === service && one.backend === undefined && one.mode !== 'auto',
+    )
+    if (backend === undefined || !whole) return
+    const { mode, actor, reason } = whole
+    const [other, word] = mode === 'open' ? ['closed', 'close'] : ['open', 'trip']
+    throw new MillraceError(
+      'MR_OVERRIDE',
+      `nothing was decided about ${backend} alone: every backend of ${service} is held ${mode} by ${actor} (${reason}). ` +
+        `End that for all of them (millrace breaker reset ${service}), or hold this one ${other} ` +
+        `(millrace breaker ${word} ${service} ${backend} --reason …)`,
+    )
   }
 
   /** One change at a time: file first, then the table, so that what was answered survives a crash. */

@@ -81,7 +81,7 @@ async function tableFor(
     isDeepStrictEqual(before.config.backends.map(memberOf), members)
   if (reusable) return before.placement.table
   await new Promise<void>((resolve) => setImmediate(resolve))
-  return share(build(definition, members, parseOptions(definition, options, path), path))
+  return share(buildTable(definition, members, parseOptions(definition, options, path), path))
 }
 
 /** None of the plugins that the service uses on data threads has other code than before. */
@@ -96,11 +96,17 @@ function sameCode(config: ServiceConfig, { registry, previous }: PlacementSource
   )
 }
 
-function memberOf(backend: ServiceConfig['backends'][number]): Member {
+/** What an algorithm is told of a backend. */
+export function memberOf(backend: ServiceConfig['backends'][number]): Member {
   return { url: backend.url, weight: backend.weight, zone: backend.zone, tags: backend.tags }
 }
 
-function build(
+/**
+ * The table of an algorithm that has one.
+ * @param options parsed
+ * @throws MR_PLUGIN_FAULT, MR_PLUGIN_SHAPE
+ */
+export function buildTable(
   definition: LoadedPlugin<'algorithm'>['definition'],
   members: readonly Member[],
   options: unknown,

@@ -119,7 +119,8 @@ export class Reload {
       return result
     } catch (error) {
       // What was watched stays watched, and what is missing too: the next save is tried again.
-      const missing = error instanceof ConfigError ? error.files : await this.#importedNow()
+      const named = error instanceof ConfigError ? error.files : []
+      const missing = [...named, ...(await this.#importedNow())]
       if (!this.#stopped) this.#watch.files([...new Set([...this.#files, ...missing])])
       server.configUnreadable()
       const code = error instanceof MillraceError ? error.code : 'MR_CONFIG_INVALID'

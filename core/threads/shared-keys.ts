@@ -1,5 +1,5 @@
 /** What each use of a plugin is known by: in the keys of shared memory (`host/shared-memory.ts`), and in metrics. */
-import type { PluginUse, Snapshot } from '../config/snapshot.ts'
+import type { FilterUse, PluginUse, ServiceConfig, Snapshot } from '../config/snapshot.ts'
 import type { PluginKind } from '../contracts/plugin.ts'
 import type { PluginRegistry } from '../host/registry.ts'
 
@@ -30,24 +30,40 @@ export function ownerOfKey(key: string): string | undefined {
   return match ? match[1] + match[2] : undefined
 }
 
+/** A use as the config has it. */
+export interface NamedUse {
+  readonly kind: PluginKind
+  /** Its `context.id`. */
+  readonly id: string
+  readonly use: PluginUse
+  /** Undefined where it belongs to none. */
+  readonly service?: ServiceConfig
+}
+
 /**
  * Every use of a snapshot, with the ids that the data threads and the health runner give.
  * @throws MR_PLUGIN_UNKNOWN
  */
 export function usesOf(snapshot: Snapshot, registry: Pick<PluginRegistry, 'find'>): KnownUse[] {
-  const uses: KnownUse[] = []
-  const add = (kind: PluginKind, id: string, { use }: PluginUse): void => {
-    uses.push({ kind, plugin: use, hash: registry.find(kind, use).hash, id })
+  return Array.from(everyUse(snapshot), ({ kind, id, use: { use } }) => ({
+    ...{ kind, plugin: use, id },
+    hash: registry.find(kind, use).hash,
+  }))
+}
+
+/** As {@link usesOf}, from the config alone. */
+export function* everyUse({ filters: top, routes, services }: Snapshot): Generator<NamedUse> {
+  const filterUses = (filters: readonly FilterUse[], prefix: string, service?: ServiceConfig): NamedUse[] =>
+    filters.map((use) => ({ kind: 'filter', id: `${prefix}filter/${use.id}`, use, service }))
+  yield* filterUses(top, '')
+  for (const { listener, name, filters } of routes)
+    yield* filterUses(filters, `route/${listener ?? ''}/${name}/`)
+  for (const service of Object.values(services)) {
+    const { name, algorithm, breaker, health, filters } = service
+    const prefix = `service/${name}/`
+    yield { kind: 'algorithm', id: `${prefix}algorithm`, use: algorithm, service }
+    if (breaker) yield { kind: 'circuit-breaker', id: `${prefix}breaker`, use: breaker, service }
+    if (health) yield { kind: 'health-source', id: `${prefix}health`, use: health, service }
+    yield* filterUses(filters, prefix, service)
   }
-  for (const filter of snapshot.filters) add('filter', `filter/${filter.id}`, filter)
-  for (const { listener, name, filters } of snapshot.routes) {
-    for (const filter of filters) add('filter', `route/${listener ?? ''}/${name}/filter/${filter.id}`, filter)
-  }
-  for (const { name, algorithm, breaker, health, filters } of Object.values(snapshot.services)) {
-    add('algorithm', `service/${name}/algorithm`, algorithm)
-    if (breaker) add('circuit-breaker', `service/${name}/breaker`, breaker)
-    if (health) add('health-source', `service/${name}/health`, health)
-    for (const filter of filters) add('filter', `service/${name}/filter/${filter.id}`, filter)
-  }
-  return uses
 }

@@ -16,14 +16,14 @@ function isPrime(candidate: number): boolean {
 }
 
 const options = z.strictObject({
-  /** Slots of the table; prime, and best over 100 times the number of backends. */
   tableSize: z
     .number()
     .int()
     .min(251)
     .max(5_000_011)
     .refine(isPrime, 'tableSize must be a prime number, such as 65537 or 655373')
-    .default(65537),
+    .default(65537)
+    .describe('Slots of the table; prime, and best over 100 times the number of backends'),
 })
 type Options = z.output<typeof options>
 

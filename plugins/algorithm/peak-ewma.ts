@@ -15,8 +15,12 @@ import { SharedTime } from '../lib/shared-time.ts'
 import { WeightedDraw } from '../lib/weighted-draw.ts'
 
 const options = z.strictObject({
-  /** How fast the past is forgotten: after this time without an answer what is known of a backend counts 1/e. */
-  decay: duration.refine((ms) => ms > 0, 'decay must be longer than 0s').prefault('10s'),
+  decay: duration
+    .refine((ms) => ms > 0, 'decay must be longer than 0s')
+    .prefault('10s')
+    .describe(
+      'How fast the past is forgotten: after this time without an answer what is known of a backend counts 1/e',
+    ),
 })
 type Options = z.output<typeof options>
 

@@ -11,8 +11,13 @@ import { hashString, mix32 } from '../lib/hash.ts'
 import { TableView, weightUnit } from '../lib/table-view.ts'
 
 const options = z.strictObject({
-  /** Points on the ring of a backend of about median weight. More: evener shares, a bigger table. */
-  points: z.number().int().min(1).max(4096).default(160),
+  points: z
+    .number()
+    .int()
+    .min(1)
+    .max(4096)
+    .default(160)
+    .describe('Points on the ring of a backend of about median weight. More: evener shares, a bigger table'),
 })
 type Options = z.output<typeof options>
 

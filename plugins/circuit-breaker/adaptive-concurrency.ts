@@ -3,17 +3,38 @@ import { elapsed, SharedTime } from '../lib/shared-time.ts'
 
 const options = z
   .strictObject({
-    /** Exchanges in flight that a backend always may have, and never more than, over all threads. */
-    min: z.number().int().min(1).default(5),
-    max: z.number().int().min(1).max(1_000_000).default(1000),
-    /** What a backend may have before anything was measured. */
-    initial: z.number().int().min(1).default(20),
-    /** How often the limit is set anew. */
-    interval: duration.refine((ms) => ms >= 10, 'interval must be at least 10ms').prefault('250ms'),
-    /** The mean time of a window may be so many times that of an unburdened backend before the limit falls. */
-    tolerance: z.number().min(1).max(10).default(1.5),
-    /** Windows with fewer tries say nothing. */
-    minRequests: z.number().int().min(1).default(10),
+    min: z
+      .number()
+      .int()
+      .min(1)
+      .default(5)
+      .describe('Exchanges in flight that a backend always may have, and never more than, over all threads'),
+    max: z
+      .number()
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(1000)
+      .describe('Exchanges in flight that it never has more than, over all threads'),
+    initial: z
+      .number()
+      .int()
+      .min(1)
+      .default(20)
+      .describe('What a backend may have before anything was measured'),
+    interval: duration
+      .refine((ms) => ms >= 10, 'interval must be at least 10ms')
+      .prefault('250ms')
+      .describe('How often the limit is set anew'),
+    tolerance: z
+      .number()
+      .min(1)
+      .max(10)
+      .default(1.5)
+      .describe(
+        'The mean time of a window may be so many times that of an unburdened backend before the limit falls',
+      ),
+    minRequests: z.number().int().min(1).default(10).describe('Windows with fewer tries say nothing'),
   })
   .refine(({ min, max }) => min <= max, { error: 'min is larger than max', path: ['min'] })
 type Options = z.output<typeof options>

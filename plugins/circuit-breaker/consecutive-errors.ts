@@ -3,12 +3,23 @@ import { type FailureCounts, Gate, type GateSettings, gateBytes, maxPermits } fr
 import { SharedTime } from '../lib/shared-time.ts'
 
 const options = z.strictObject({
-  /** Failures in a row, over all threads, that open the breaker. */
-  errors: z.number().int().min(1).default(5),
-  /** How long it stays open; also when a trial that does not settle is given up. */
-  open: duration.refine((ms) => ms > 0, 'open must be longer than 0s').prefault('30s'),
-  /** Trials while half-open: so many successes close it, one failure opens it again. */
-  permits: z.number().int().min(1).max(maxPermits).default(1),
+  errors: z
+    .number()
+    .int()
+    .min(1)
+    .default(5)
+    .describe('Failures in a row, over all threads, that open the breaker'),
+  open: duration
+    .refine((ms) => ms > 0, 'open must be longer than 0s')
+    .prefault('30s')
+    .describe('How long it stays open; also when a trial that does not settle is given up'),
+  permits: z
+    .number()
+    .int()
+    .min(1)
+    .max(maxPermits)
+    .default(1)
+    .describe('Trials while half-open: so many successes close it, one failure opens it again'),
 })
 type Options = z.output<typeof options>
 

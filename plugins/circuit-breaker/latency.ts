@@ -4,8 +4,10 @@ import { type WindowSettings, Windows, windowOptions, windowSettings } from '../
 
 /** The threshold is the share of slow tries; quick trials close it, a slow one opens it again. */
 const options = z.strictObject({
-  /** A first byte that comes later than this is slow. */
-  slow: duration.refine((ms) => ms > 0, 'slow must be longer than 0s').prefault('1s'),
+  slow: duration
+    .refine((ms) => ms > 0, 'slow must be longer than 0s')
+    .prefault('1s')
+    .describe('A first byte that comes later than this is slow'),
   ...windowOptions,
 })
 type Options = z.output<typeof options>

@@ -29,14 +29,16 @@ import { checkLease, checkName, checkWrite } from '../lib/store-checks.ts'
 const options = z
   .strictObject({
     ...connectionFields,
-    /** A write counts as committed when so many replicas have it too (WAIT). */
     wait: z
       .strictObject({
         replicas: z.int().min(1).max(100),
-        /** How long they are waited for; then the outcome is unknown. */
-        timeout: duration.refine((ms) => ms >= 1, 'timeout is at least 1ms').prefault('1s'),
+        timeout: duration
+          .refine((ms) => ms >= 1, 'timeout is at least 1ms')
+          .prefault('1s')
+          .describe('How long they are waited for; then the outcome is unknown'),
       })
-      .optional(),
+      .optional()
+      .describe('A write counts as committed when so many replicas have it too (WAIT)'),
   })
   .superRefine((given, context) => {
     checkConnection(given, context)
@@ -249,7 +251,7 @@ async function create(context: StoreContext, parsed: Options): Promise<ConfigSto
   const link = (): RedisLink => {
     const made = new RedisLink({
       make: (given: RedisOptions): Redis => new driver.Redis(given),
-      driver: driverOptions(parsed, `millrace:${context.fleet}:${context.node.id}`),
+      driver: driverOptions(parsed, `millrace:${context.fleet}:${context.node.id}`, context),
       context,
       place,
       limitMs: parsed.timeout,

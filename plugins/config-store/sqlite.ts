@@ -29,10 +29,17 @@ export default definePlugin({
   name: 'sqlite',
   description: 'Config in a SQLite file, for the processes of one host.',
   options: z.strictObject({
-    /** The file; relative to `node.data`. It, and folders that are missing, are made with access for their owner only. */
-    path: z.string().min(1).default('store.db'),
-    /** How long a call may take, waiting for other processes' locks included. */
-    timeout: duration.refine((ms) => ms >= 100, 'expected at least 100ms').prefault('5s'),
+    path: z
+      .string()
+      .min(1)
+      .default('store.db')
+      .describe(
+        'The file; relative to node.data. It, and folders that are missing, are made with access for their owner only',
+      ),
+    timeout: duration
+      .refine((ms) => ms >= 100, 'expected at least 100ms')
+      .prefault('5s')
+      .describe("How long a call may take, waiting for other processes' locks included"),
   }),
   create: (context, { path, timeout }) => new SqliteStore(context, resolve(context.data, path), timeout),
 })

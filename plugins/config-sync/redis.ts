@@ -5,8 +5,10 @@ import { checkConnection, connectionFields } from '../lib/redis-options.ts'
 const options = z
   .strictObject({
     ...connectionFields,
-    /** How often the bus proves that it brings messages; after three silent ones it is down. */
-    heartbeat: duration.refine((ms) => ms >= 50 && ms <= 60_000, 'heartbeat is 50ms to 1m').prefault('1s'),
+    heartbeat: duration
+      .refine((ms) => ms >= 50 && ms <= 60_000, 'heartbeat is 50ms to 1m')
+      .prefault('1s')
+      .describe('How often the bus proves that it brings messages; after three silent ones it is down'),
   })
   .superRefine(checkConnection)
 

@@ -1,7 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { readFileSync, type Stats, statSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
-import { isAbsolute } from 'node:path'
 import { definePlugin, type Filter, type FilterExchange, type ThreadContext, z } from 'millrace'
 import { fieldName } from '../lib/fields.ts'
 import { Gate } from '../lib/gate.ts'
@@ -14,7 +13,6 @@ const maxFileBytes = 1024 * 1024
 
 const options = z
   .strictObject({
-    /** Password hashes by user name. */
     users: z
       .record(
         z.string().regex(/^[^:\p{Cc}]+$/u, 'a user name holds no colon and no control characters'),
@@ -23,20 +21,26 @@ const options = z
           .refine((text) => parsePassword(text), hashHint)
           .meta({ writeOnly: true }),
       )
-      .default({}),
-    /** File with a line `name:hash` for each user; `#` begins a comment. Changes are seen within seconds. */
+      .default({})
+      .describe('Password hashes by user name'),
     file: z
       .string()
-      .refine((path) => isAbsolute(path), 'expected an absolute path')
-      .optional(),
+      .min(1)
+      .optional()
+      .describe(
+        'File with a line name:hash for each user; # begins a comment. Changes are seen within seconds',
+      ),
     realm: z
       .string()
       .regex(/^[\x20-\x7e]*$/, 'a realm holds printable ASCII')
-      .default('restricted'),
-    /** Header in which the backend is told the user's name; what the client sent in it is replaced. */
-    userHeader: fieldName.optional(),
-    /** Also sends the user's password on, in Authorization. */
-    forward: z.boolean().default(false),
+      .default('restricted')
+      .describe('What the browser says that the password is for'),
+    userHeader: fieldName
+      .optional()
+      .describe(
+        "Header in which the backend is told the user's name; what the client sent in it is replaced",
+      ),
+    forward: z.boolean().default(false).describe("Also sends the user's password on, in Authorization"),
   })
   .refine(({ users, file }) => file !== undefined || Object.keys(users).length > 0, {
     message: 'expected `users`, a `file`, or both',
@@ -101,8 +105,8 @@ class BasicAuth implements Filter {
     this.#refused = context.metrics.counter('basic_auth_refused_total', 'Requests without a right password')
     this.#own = new Map(Object.entries(parsed.users).map(([name, text]) => [name, parsePassword(text)!]))
     this.#users = this.#own
-    const { file } = parsed
-    if (file === undefined) return
+    if (parsed.file === undefined) return
+    const file = context.resolvePath(parsed.file)
     this.#version = versionOf(statSync(file))
     this.#adopt(readFileSync(file, 'utf8'))
     context.clock.every(lookMs, () => void this.#look(file))

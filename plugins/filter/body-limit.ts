@@ -9,8 +9,7 @@ import {
 } from 'millrace'
 
 const options = z.strictObject({
-  /** Bytes that a request body may have, such as 1MiB. */
-  limit: size,
+  limit: size.describe('Bytes that a request body may have, such as 1MiB'),
 })
 
 const tooLarge: OwnResponse = {

@@ -6,14 +6,13 @@ const value = fieldValue.min(1, 'expected a Cache-Control value such as "public,
 
 const options = z
   .strictObject({
-    /** Cache-Control where the backend sent neither that nor Expires. */
-    default: value.optional(),
-    /** Cache-Control whatever the backend sent; its Expires and Pragma go. */
-    force: value.optional(),
-    /** Takes away what the backend sent: Cache-Control, Expires, Pragma. */
-    strip: z.boolean().default(false),
-    /** Answers that are changed. */
-    statuses: statuses.prefault(['200-299', 304]),
+    default: value.optional().describe('Cache-Control where the backend sent neither that nor Expires'),
+    force: value.optional().describe('Cache-Control whatever the backend sent; its Expires and Pragma go'),
+    strip: z
+      .boolean()
+      .default(false)
+      .describe('Takes away what the backend sent: Cache-Control, Expires, Pragma'),
+    statuses: statuses.prefault(['200-299', 304]).describe('Answers that are changed'),
   })
   .refine(
     (parsed) => [parsed.default, parsed.force, parsed.strip || undefined].filter(Boolean).length === 1,

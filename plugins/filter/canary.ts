@@ -5,22 +5,23 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
 const options = z
   .strictObject({
-    /** Service that gets the chosen requests. */
-    to: serviceName,
-    /** Share of the requests that goes there. */
-    share: ratio.prefault('0%'),
-    /** What keeps together: client-ip, header:NAME or route; absent, each request is drawn by itself. */
-    key: requestKey.optional(),
-    /** Requests with this header go there, or, where it has a value that stands under `never`, do not. */
+    to: serviceName.describe('Service that gets the chosen requests'),
+    share: ratio.prefault('0%').describe('Share of the requests that goes there'),
+    key: requestKey
+      .optional()
+      .describe(
+        'What keeps together: client-ip, header:NAME or route; absent, each request is drawn by itself',
+      ),
     header: z
       .strictObject({
         name: z.string().regex(token, 'a header name must be a token: letters, digits and -'),
-        /** Values that choose the canary; absent: any. */
-        always: z.array(z.string()).min(1).optional(),
-        /** Values that keep a request where it is. */
-        never: z.array(z.string()).default([]),
+        always: z.array(z.string()).min(1).optional().describe('Values that choose the canary; absent: any'),
+        never: z.array(z.string()).default([]).describe('Values that keep a request where it is'),
       })
-      .optional(),
+      .optional()
+      .describe(
+        'Requests with this header go there, or, where it has a value that stands under never, do not',
+      ),
   })
   .refine(({ share, header }) => share > 0 || header !== undefined, {
     message: 'a canary needs a share above 0% or a header',

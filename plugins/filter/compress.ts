@@ -6,7 +6,6 @@ const codings = ['zstd', 'br', 'gzip'] as const
 type Coding = (typeof codings)[number]
 
 const options = z.strictObject({
-  /** Media types that are worth it; `text/*` is all of text. */
   types: z
     .array(
       z
@@ -26,11 +25,16 @@ const options = z.strictObject({
       'application/ld+json',
       'application/wasm',
       'image/svg+xml',
-    ]),
-  /** Shorter bodies are sent as they are; those of unknown length are compressed. */
-  minimum: size.prefault('1KiB'),
-  /** What is made, best first: where the client likes several equally, the first. */
-  encodings: z.array(z.enum(codings)).min(1).default(['zstd', 'br', 'gzip']),
+    ])
+    .describe('Media types that are worth it; text/* is all of text'),
+  minimum: size
+    .prefault('1KiB')
+    .describe('Shorter bodies are sent as they are; those of unknown length are compressed'),
+  encodings: z
+    .array(z.enum(codings))
+    .min(1)
+    .default(['zstd', 'br', 'gzip'])
+    .describe('What is made, best first: where the client likes several equally, the first'),
 })
 
 type Compressor = zlib.Gzip | zlib.BrotliCompress | zlib.ZstdCompress

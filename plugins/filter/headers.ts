@@ -2,12 +2,11 @@ import { definePlugin, type Filter, type HeaderFields, z } from 'millrace'
 import { fieldName, fields, fieldValue } from '../lib/fields.ts'
 
 const edits = z.strictObject({
-  /** Names to remove; first of all. */
-  remove: z.array(fieldName).default([]),
-  /** Replaces every field of the name by one. */
-  set: fields(fieldValue).default({}),
-  /** Adds a field after those that are there; a list adds several. */
-  append: fields(z.union([fieldValue, z.array(fieldValue)])).default({}),
+  remove: z.array(fieldName).default([]).describe('Names to remove; first of all'),
+  set: fields(fieldValue).default({}).describe('Replaces every field of the name by one'),
+  append: fields(z.union([fieldValue, z.array(fieldValue)]))
+    .default({})
+    .describe('Adds a field after those that are there; a list adds several'),
 })
 
 /** The edits of one message as flat lists: a loop over them allocates nothing. */
@@ -42,7 +41,10 @@ export default definePlugin({
   kind: 'filter',
   name: 'headers',
   description: 'Sets, appends and removes header fields of requests and responses.',
-  options: z.strictObject({ request: edits.prefault({}), response: edits.prefault({}) }),
+  options: z.strictObject({
+    request: edits.prefault({}).describe('Edits of the request, before it is forwarded'),
+    response: edits.prefault({}).describe('Edits of the answer'),
+  }),
   create(_context, options) {
     const request = new Edits(options.request)
     const response = new Edits(options.response)

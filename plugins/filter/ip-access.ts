@@ -7,10 +7,11 @@ const allowed = 1
 
 const options = z
   .strictObject({
-    /** Blocks that may pass, such as 10.0.0.0/8, 2001:db8::/32 or ::1. */
-    allow: z.array(addressBlock).default([]),
-    /** Blocks that may not. */
-    deny: z.array(addressBlock).default([]),
+    allow: z
+      .array(addressBlock)
+      .default([])
+      .describe('Blocks that may pass, such as 10.0.0.0/8, 2001:db8::/32 or ::1'),
+    deny: z.array(addressBlock).default([]).describe('Blocks that may not'),
   })
   .superRefine(({ allow, deny }, context) => {
     const known = new Set(allow.map(nameOf))

@@ -26,31 +26,41 @@ const oneOrMore = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]
 
 const options = z
   .strictObject({
-    /** Where the keys are (a JWK set, RFC 7517). */
-    jwks: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }).optional(),
-    /** How often they are fetched again. */
-    refresh: duration.refine((ms) => ms >= 1000, 'refresh must be at least 1s').prefault('5m'),
-    /** Keys that are known here: JWKs, such as { kty: OKP, crv: Ed25519, kid: a, x: … } or { kty: oct, k: … }. */
-    keys: z.array(localKey).min(1).optional(),
-    /** Signatures that are taken. HS256 and its like need a secret key of kty oct under `keys`. */
-    algorithms: z.array(algorithm).min(1).default(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']),
-    /** What `iss` must be; of several, one. */
-    issuer: oneOrMore.optional(),
-    /** What `aud` must hold; of several, one. */
-    audience: oneOrMore.optional(),
-    /** How far clocks may differ. */
-    leeway: duration.refine((ms) => ms <= 3_600_000, 'leeway is at most 1h').prefault('5s'),
-    /** Claims that must be there. */
-    required: z.array(z.string().min(1)).default(['exp']),
-    /** Headers in which the backend is told claims, by claim: { sub: x-user }. What the client sent in them goes. */
-    claims: z.record(z.string().min(1), fieldName).default({}),
-    /** Sends the token on, in Authorization. */
-    forward: z.boolean().default(true),
-    /** In the WWW-Authenticate of answers. */
+    jwks: z
+      .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+      .optional()
+      .describe('Where the keys are (a JWK set, RFC 7517)'),
+    refresh: duration
+      .refine((ms) => ms >= 1000, 'refresh must be at least 1s')
+      .prefault('5m')
+      .describe('How often they are fetched again'),
+    keys: z
+      .array(localKey)
+      .min(1)
+      .optional()
+      .describe('Keys: JWKs, such as { kty: OKP, crv: Ed25519, kid: a, x: … } or { kty: oct, k: … }'),
+    algorithms: z
+      .array(algorithm)
+      .min(1)
+      .default(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'])
+      .describe('Signatures that are taken. HS256 and its like need a secret key of kty oct under keys'),
+    issuer: oneOrMore.optional().describe('What iss must be; of several, one'),
+    audience: oneOrMore.optional().describe('What aud must hold; of several, one'),
+    leeway: duration
+      .refine((ms) => ms <= 3_600_000, 'leeway is at most 1h')
+      .prefault('5s')
+      .describe('How far clocks may differ'),
+    required: z.array(z.string().min(1)).default(['exp']).describe('Claims that must be there'),
+    claims: z
+      .record(z.string().min(1), fieldName)
+      .default({})
+      .describe('Headers that tell the backend claims: { sub: x-user }. What the client sent there goes'),
+    forward: z.boolean().default(true).describe('Sends the token on, in Authorization'),
     realm: z
       .string()
       .regex(/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/, 'a realm holds printable ASCII, no quotes')
-      .optional(),
+      .optional()
+      .describe('In the WWW-Authenticate of answers'),
   })
   .refine(({ jwks, keys }) => (jwks === undefined) !== (keys === undefined), {
     message: 'expected exactly one of `jwks` (a URL) and `keys`',
@@ -265,7 +275,7 @@ async function create(context: ThreadContext, parsed: Options): Promise<Filter> 
   }
   const remote = new RemoteKeys(parsed.jwks!, parsed.refresh, (set) => jose.createLocalJWKSet(set), context)
   // A key server that is away keeps nobody from starting: tokens are refused with 503 until it is there.
-  await remote.refresh()
+  if (!context.trial) await remote.refresh()
   return new Jwt(context, parsed, jose, remote)
 }
 

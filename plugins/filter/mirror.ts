@@ -1,10 +1,8 @@
 import { definePlugin, type Filter, ratio, serviceName, z } from 'millrace'
 
 const options = z.strictObject({
-  /** Service that gets the copies. */
-  to: serviceName,
-  /** Share of the requests that is copied. */
-  share: ratio.prefault('100%'),
+  to: serviceName.describe('Service that gets the copies'),
+  share: ratio.prefault('100%').describe('Share of the requests that is copied'),
 })
 
 /**

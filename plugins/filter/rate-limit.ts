@@ -14,16 +14,28 @@ const most = 1_000_000
 const rateHint = 'expected a rate from 1/h to 1000000/s'
 
 const options = z.strictObject({
-  /** Requests that a key may make in the long run, such as 100/s, 600/m or 1000/h. */
-  rate: rate.refine((perSecond) => perSecond * 3600 >= 0.999 && perSecond <= most, rateHint),
-  /** Requests that it may make at once; a second's worth by default, 1 at least. */
-  burst: z.int().min(1).max(most).optional(),
-  /** Whose requests are counted together: client-ip (IPv6: its /64), header:NAME, or route. */
-  key: requestKey.prefault('client-ip'),
-  /** Keys that are told apart at one time, rounded up to a power of two; 8 bytes of memory each. */
-  keys: z.int().min(64).max(1_048_576).default(16_384),
-  /** RateLimit fields on every answer, not only on those with 429. */
-  headers: z.boolean().default(false),
+  rate: rate
+    .refine((perSecond) => perSecond * 3600 >= 0.999 && perSecond <= most, rateHint)
+    .describe('Requests that a key may make in the long run, such as 100/s, 600/m or 1000/h'),
+  burst: z
+    .int()
+    .min(1)
+    .max(most)
+    .optional()
+    .describe("Requests that it may make at once; a second's worth by default, 1 at least"),
+  key: requestKey
+    .prefault('client-ip')
+    .describe('Whose requests are counted together: client-ip (IPv6: its /64), header:NAME, or route'),
+  keys: z
+    .int()
+    .min(64)
+    .max(1_048_576)
+    .default(16_384)
+    .describe('Keys that are told apart at one time, rounded up to a power of two; 8 bytes of memory each'),
+  headers: z
+    .boolean()
+    .default(false)
+    .describe('RateLimit fields on every answer, not only on those with 429'),
 })
 type Options = z.output<typeof options>
 

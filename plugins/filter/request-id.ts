@@ -11,9 +11,8 @@ export default definePlugin({
   name: 'request-id',
   description: 'Sends the request id to the backend, and to the client if asked.',
   options: z.strictObject({
-    header: fieldName.default('x-request-id'),
-    /** Also on the response. */
-    response: z.boolean().default(false),
+    header: fieldName.default('x-request-id').describe('The header that holds the id'),
+    response: z.boolean().default(false).describe('Also on the response'),
   }),
   create(_context, { header, response }) {
     const filter: Filter = {

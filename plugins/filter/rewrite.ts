@@ -8,17 +8,20 @@ const prefix = pathText.regex(/^\/(.*[^/])?$/, 'a prefix has no slash at its end
 
 const options = z
   .strictObject({
-    /** Takes this prefix away: /api/users → /users. */
-    stripPrefix: prefix.optional(),
-    /** Puts another prefix in its place. */
-    replacePrefix: z.strictObject({ from: prefix, to: prefix }).optional(),
-    /** Puts `to` in the place of the first match of a pattern in RE2 syntax; `$1` … `$9` are its groups. */
+    stripPrefix: prefix.optional().describe('Takes this prefix away: /api/users → /users'),
+    replacePrefix: z
+      .strictObject({ from: prefix, to: prefix })
+      .optional()
+      .describe('Puts another prefix in its place'),
     regex: z
       .strictObject({
         pattern: z.string().min(1).max(1000),
         to: z.string().regex(/^[!"$-;=@-~]*$/, 'expected characters of a path; $1 to $9 are groups'),
       })
-      .optional(),
+      .optional()
+      .describe(
+        'Puts the text to, in which $1 to $9 are groups, in the place of the first match of a pattern in RE2 syntax',
+      ),
   })
   .refine((parsed) => Object.values(parsed).filter((value) => value !== undefined).length === 1, {
     message: 'expected exactly one of `stripPrefix`, `replacePrefix` and `regex`',

@@ -6,25 +6,37 @@ const secret = z.string().min(16, 'a secret must have at least 16 characters')
 
 const options = z
   .strictObject({
-    /** The first one signs; the others are still accepted, and their cookies replaced. The same on all nodes. */
-    secrets: z.union([secret, z.array(secret).min(1).max(8)], {
-      error:
-        'expected a secret of at least 16 characters, or a list: the first signs, the others are still accepted',
-    }),
-    /** Absent: `mr-` and letters that differ by service, so that services of one host do not replace each other's. */
+    secrets: z
+      .union([secret, z.array(secret).min(1).max(8)], {
+        error:
+          'expected a secret of at least 16 characters, or a list: the first signs, the others are still accepted',
+      })
+      .describe(
+        'The first one signs; the others are still accepted, and their cookies replaced. The same on all nodes',
+      ),
     name: z
       .string()
       .regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'a cookie name must be a token: letters, digits and -')
-      .optional(),
+      .optional()
+      .describe(
+        "Its name. Absent: mr- and letters that differ by service, so that services of one host do not replace each other's",
+      ),
     path: z
       .string()
       .regex(/^\/[\x21-\x3a\x3c-\x7e]*$/, 'expected a path such as /, without ; and blanks')
-      .default('/'),
-    /** How long browsers keep it, from its first sending on; 0s: until they are closed. */
-    maxAge: duration.prefault('0s'),
-    sameSite: z.enum(['lax', 'strict', 'none']).default('lax'),
-    /** `auto`: on connections with TLS. */
-    secure: z.union([z.literal('auto'), z.boolean()]).default('auto'),
+      .default('/')
+      .describe('Path of the cookie: browsers send it back below that'),
+    maxAge: duration
+      .prefault('0s')
+      .describe('How long browsers keep it, from its first sending on; 0s: until they are closed'),
+    sameSite: z
+      .enum(['lax', 'strict', 'none'])
+      .default('lax')
+      .describe('Whether browsers send it in requests that other sites cause'),
+    secure: z
+      .union([z.literal('auto'), z.boolean()])
+      .default('auto')
+      .describe('Whether it is sent over TLS only; auto: where the connection that it is set on has TLS'),
   })
   .refine(({ sameSite, secure }) => sameSite !== 'none' || secure !== false, {
     path: ['secure'],

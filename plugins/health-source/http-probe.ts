@@ -18,23 +18,33 @@ import {
 import { includesStatus, statuses } from '../lib/statuses.ts'
 
 const options = z.strictObject({
-  /** Path and query that are asked for. */
   path: z
     .string()
     .regex(/^\/[\x21-\x7e]*$/, 'path must begin with / and hold no spaces')
-    .default('/'),
-  /** Port to probe instead of the backend's own. Not for unix sockets. */
-  port: z.number().int().min(1).max(65535).optional(),
-  method: z.enum(['GET', 'HEAD', 'OPTIONS']).default('GET'),
-  /** Host header; absent: the address that is probed. */
+    .default('/')
+    .describe('Path and query that are asked for'),
+  port: z
+    .number()
+    .int()
+    .min(1)
+    .max(65535)
+    .optional()
+    .describe("Port to probe instead of the backend's own. Not for unix sockets"),
+  method: z.enum(['GET', 'HEAD', 'OPTIONS']).default('GET').describe('Method of the probes'),
   host: z
     .string()
     .regex(/^[A-Za-z0-9.\-_:[\]]+$/, 'host must be a host name, with a port where needed')
-    .optional(),
-  /** Statuses that mean up: `200`, `200-299`, or a list of these. Redirects are not followed. */
-  status: statuses.prefault('200-299'),
-  /** Probe over one kept connection instead of a new one each time: cheaper, but blind to a full accept queue. */
-  keepAlive: z.boolean().default(false),
+    .optional()
+    .describe('Host header; absent: the address that is probed'),
+  status: statuses
+    .prefault('200-299')
+    .describe('Statuses that mean up: 200, 200-299, or a list of these. Redirects are not followed'),
+  keepAlive: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Probe over one kept connection instead of a new one each time: cheaper, but blind to a full accept queue',
+    ),
 })
 type Options = z.output<typeof options>
 

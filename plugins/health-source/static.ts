@@ -12,8 +12,7 @@ export default definePlugin({
   name: 'static',
   description: 'Health as the config says it.',
   options: z.strictObject({
-    /** URLs of the backends that are down. */
-    down: z.array(z.string()).default([]),
+    down: z.array(z.string()).default([]).describe('URLs of the backends that are down'),
   }),
   create(context, { down }) {
     const urls = new Set(down.map(sameForm))

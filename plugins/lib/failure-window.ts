@@ -18,16 +18,31 @@ export interface WindowSettings extends GateSettings {
 
 /** Options of every breaker that goes by a share in a window; what fails, slow or wrong, is the breaker's own matter. */
 export const windowOptions = {
-  /** What is counted: the last so many seconds, in tenths. */
-  window: duration.refine((ms) => ms >= 100, 'window must be at least 100ms').prefault('10s'),
-  /** Fewer than these in the window never open the breaker. */
-  minRequests: z.number().int().min(1).default(20),
-  /** Share of failures in the window that opens it. */
-  threshold: ratio.refine((share) => share > 0, 'threshold must be above 0%').prefault('50%'),
-  /** How long it stays open; also when a trial that does not settle is given up. */
-  open: duration.refine((ms) => ms > 0, 'open must be longer than 0s').prefault('30s'),
-  /** Trials while half-open: so many successes close it, one failure opens it again. */
-  permits: z.number().int().min(1).max(maxPermits).default(3),
+  window: duration
+    .refine((ms) => ms >= 100, 'window must be at least 100ms')
+    .prefault('10s')
+    .describe('What is counted: the last so many seconds, in tenths'),
+  minRequests: z
+    .number()
+    .int()
+    .min(1)
+    .default(20)
+    .describe('Fewer than these in the window never open the breaker'),
+  threshold: ratio
+    .refine((share) => share > 0, 'threshold must be above 0%')
+    .prefault('50%')
+    .describe('Share of failures in the window that opens it'),
+  open: duration
+    .refine((ms) => ms > 0, 'open must be longer than 0s')
+    .prefault('30s')
+    .describe('How long it stays open; also when a trial that does not settle is given up'),
+  permits: z
+    .number()
+    .int()
+    .min(1)
+    .max(maxPermits)
+    .default(3)
+    .describe('Trials while half-open: so many successes close it, one failure opens it again'),
 }
 
 const windowSchema = z.strictObject(windowOptions)

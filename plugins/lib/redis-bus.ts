@@ -40,7 +40,7 @@ export class RedisBus implements ConfigSync {
     this.#envelopes = new Envelopes(`config-sync ${name}`, context.fleet, self, context.fleetKey)
     this.#heartbeatMs = options.heartbeat
     const link = (role: string, limitMs: number, told: { onUp?(redis: Redis): void; onDown?(): void }) => {
-      const driver = driverOptions(options, `millrace:${context.fleet}:${self.id}:${role}`)
+      const driver = driverOptions(options, `millrace:${context.fleet}:${self.id}:${role}`, context)
       const made = new RedisLink({ make, driver, context, place: placeOf(options), limitMs, ...told })
       // At once closed where the node has stopped in the meantime.
       context.defer(() => made.close())

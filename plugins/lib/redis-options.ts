@@ -1,46 +1,57 @@
 /** How a plugin reaches Redis: the options that all of them share, and what the driver is given. */
 import { readFileSync } from 'node:fs'
-import { isAbsolute } from 'node:path'
 import type { RedisOptions } from 'ioredis'
-import { duration, z } from 'millrace'
+import { duration, type PluginContext, z } from 'millrace'
 
-const file = z.string().refine((path) => isAbsolute(path), 'expected the absolute path of a PEM file')
+/** Of a PEM file; a relative path is taken from the folder of the config. */
+const file = z.string().min(1)
 const endpoint = z
   .string()
   .regex(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:[\]/@]+):\d{1,5}$/, 'expected host:port, IPv6 in brackets')
 
 /** Fields of the options; a plugin adds its own. */
 export const connectionFields = {
-  /** Where the server is: redis://[user:password@]host[:port][/db], or rediss://… over TLS. Default redis://127.0.0.1:6379. */
   url: z
     .url({ protocol: /^rediss?$/, error: 'expected redis://host:port or rediss://host:port' })
     .refine((text) => /^\/?\d{0,4}$/.test(pathOf(text)), 'expected the number of a database after the slash')
     .meta({ writeOnly: true })
-    .optional(),
-  username: z.string().min(1).optional(),
-  password: z.string().min(1).meta({ writeOnly: true }).optional(),
-  /** TLS, to the Sentinels too. `{}` trusts the system's certificates. */
+    .optional()
+    .describe(
+      'Where the server is: redis://[user:password@]host[:port][/db], or rediss://… over TLS. Default redis://127.0.0.1:6379',
+    ),
+  username: z.string().min(1).optional().describe('Of the ACL user; default: the one in the URL'),
+  password: z.string().min(1).meta({ writeOnly: true }).optional().describe('Default: the one in the URL'),
   tls: z
     .strictObject({
-      /** Certificates of the authorities that are trusted; default: those of the system. */
-      ca: file.optional(),
-      /** Our own certificate, where the server asks for one. */
-      cert: file.optional(),
-      key: file.optional(),
-      /** The name in the server's certificate, where it is not the host of the URL. */
-      serverName: z.string().min(1).optional(),
-      /** False takes any certificate: then anybody in between can read and write. */
-      verify: z.boolean().default(true),
+      ca: file
+        .optional()
+        .describe('Certificates of the authorities that are trusted; default: those of the system'),
+      cert: file.optional().describe('Our own certificate, where the server asks for one'),
+      key: file.optional().describe('Its key'),
+      serverName: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("The name in the server's certificate, where it is not the host of the URL"),
+      verify: z
+        .boolean()
+        .default(true)
+        .describe('False takes any certificate: then anybody in between can read and write'),
     })
-    .optional(),
-  /** Sentinels, host:port each: they are asked who the master is. Instead of `url`. */
-  sentinels: z.array(endpoint).min(1).optional(),
-  /** The master's name at the Sentinels. */
-  name: z.string().min(1).optional(),
-  sentinelUsername: z.string().min(1).optional(),
-  sentinelPassword: z.string().min(1).meta({ writeOnly: true }).optional(),
-  /** How long a call may take before it is given up. */
-  timeout: duration.refine((ms) => ms >= 50 && ms <= 60_000, 'timeout is 50ms to 1m').prefault('5s'),
+    .optional()
+    .describe("TLS, to the Sentinels too. {} trusts the system's certificates"),
+  sentinels: z
+    .array(endpoint)
+    .min(1)
+    .optional()
+    .describe('Sentinels, host:port each: they are asked who the master is. Instead of url'),
+  name: z.string().min(1).optional().describe("The master's name at the Sentinels"),
+  sentinelUsername: z.string().min(1).optional().describe('Of the ACL user at the Sentinels'),
+  sentinelPassword: z.string().min(1).meta({ writeOnly: true }).optional().describe('Of the Sentinels'),
+  timeout: duration
+    .refine((ms) => ms >= 50 && ms <= 60_000, 'timeout is 50ms to 1m')
+    .prefault('5s')
+    .describe('How long a call may take before it is given up'),
 } as const
 
 const shape = z.strictObject(connectionFields)
@@ -77,9 +88,13 @@ const defaultUrl = 'redis://127.0.0.1:6379'
  *
  * @throws Error when a PEM file cannot be read
  */
-export function driverOptions(connection: Connection, clientName: string): RedisOptions {
+export function driverOptions(
+  connection: Connection,
+  clientName: string,
+  context: Pick<PluginContext, 'resolvePath'>,
+): RedisOptions {
   const { timeout, sentinels, name, sentinelUsername, sentinelPassword } = connection
-  const tls = tlsOf(connection)
+  const tls = tlsOf(connection, context)
   return {
     ...(sentinels
       ? {
@@ -126,9 +141,10 @@ function serverOf({ url, username, password }: Connection): RedisOptions {
   }
 }
 
-function tlsOf({ url, tls }: Connection): RedisOptions['tls'] {
+function tlsOf({ url, tls }: Connection, context: Pick<PluginContext, 'resolvePath'>): RedisOptions['tls'] {
   if (tls === undefined) return url?.startsWith('rediss:') ? {} : undefined
-  const read = (path: string | undefined) => (path === undefined ? undefined : readFileSync(path))
+  const read = (path: string | undefined) =>
+    path === undefined ? undefined : readFileSync(context.resolvePath(path))
   return {
     ca: read(tls.ca),
     cert: read(tls.cert),

@@ -44,7 +44,7 @@ export function functionOffences(source: Source): Offence[] {
 /** Files that are started, not imported: they may act when they are loaded. */
 const isEntry = (file: string): boolean =>
   /^(scripts|bench|test|docs)\//.test(file) ||
-  /^cli\/(bin\.js|main\.ts|demo-backend\.ts|plugin\/preload\.ts)$/.test(file) ||
+  /^cli\/(bin\.js|main\.ts|demo-backend\.ts|plugin\/(?:preload|run-tests)\.ts)$/.test(file) ||
   /^(core|plugins)\/.*-(thread|worker)\.ts$/.test(file)
 
 const isDeclaration = (node: SyntaxNode): boolean =>

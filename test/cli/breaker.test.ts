@@ -28,20 +28,24 @@ services: { shop: { backends: ${JSON.stringify(urls)} } }\n`,
 
 test('trip keeps requests from a backend, with reason and actor; reset lets them come back', async () => {
   const { breaker, words, urls } = await running()
-  expect((await breaker('show')).out).toMatch(new RegExp(`^shop +${urls[0]} +closed +-$`, 'm'))
+  const { out } = await breaker('show')
+  expect(out).toMatch(/^SERVICE +BACKEND +IN FORCE +BY +UNTIL +BREAKER SAYS +REASON$/m)
+  expect(out).toMatch(new RegExp(`^shop +${urls[0]} +closed +the breaker +- +closed +-$`, 'm'))
   const tripped = await breaker('trip', 'shop', urls[0], '--reason', 'its disk is full')
   expect(tripped).toMatchObject({ status: 0, err: '' })
-  expect(tripped.out).toMatch(new RegExp(`^shop +${urls[0]} +\\S+ +held open by ann: its disk is full$`, 'm'))
+  expect(tripped.out).toMatch(
+    new RegExp(`^shop +${urls[0]} +open +ann +reset +closed +its disk is full$`, 'm'),
+  )
   expect(tripped.out).not.toContain(urls[1])
   expect(await words()).toEqual(['two'])
-  expect((await breaker('reset', 'shop', urls[0])).out).toMatch(/closed +-$/m)
+  expect((await breaker('reset', 'shop', urls[0])).out).toMatch(/closed +the breaker +- +closed +-$/m)
   expect(await words()).toEqual(['one', 'two'])
 })
 
 test('close and trip are for the whole service without a backend, and for a while', async () => {
   const { breaker, urls } = await running()
   const { out } = await breaker('close', 'shop', '--reason', 'a test', '--actor', 'bob', '--for', '10m')
-  const held = /held closed \(whole service\) by bob until (\S+): a test/
+  const held = / closed +bob \(whole service\) +(\d\S+) +closed +a test/
   expect(out.match(new RegExp(held, 'g'))).toHaveLength(2)
   const until = Date.parse(held.exec(out)?.[1] ?? '')
   expect(until).toBeGreaterThan(Date.now())
@@ -49,9 +53,34 @@ test('close and trip are for the whole service without a backend, and for a whil
   // One for a backend comes before one for its service.
   await breaker('trip', 'shop', urls[1], '--reason', 'broken')
   const shown = (await breaker('show', 'shop')).out
-  expect(shown).toMatch(/held closed \(whole service\) by bob/)
-  expect(shown).toMatch(/held open by ann: broken/)
-  expect((await breaker('reset', 'shop')).out.match(/closed +-$/gm)).toHaveLength(2)
+  expect(shown).toMatch(new RegExp(`${urls[0]} +closed +bob \\(whole service\\)`))
+  expect(shown).toMatch(new RegExp(`${urls[1]} +open +ann +reset +closed +broken$`, 'm'))
+  expect((await breaker('reset', 'shop')).out.match(/closed +the breaker +- +closed +-$/gm)).toHaveLength(2)
+})
+
+test('what holds for a whole service is not ended for one backend: it is said, and what to do instead', async () => {
+  const { breaker, words, urls } = await running()
+  await breaker('trip', 'shop', '--reason', 'incident 7')
+  const reset = await breaker('reset', 'shop', urls[0])
+  expect(reset).toMatchObject({ status: 1, out: '' })
+  expect(reset.err).toMatch(
+    /MR_OVERRIDE nothing was decided about \S+ alone: .*held open by ann \(incident 7\)/,
+  )
+  const [, command] = /\((?:millrace )(breaker close [^)]*)\)/.exec(reset.err) ?? []
+  expect(command).toBe(`breaker close shop ${urls[0]} --reason …`)
+  // As it says.
+  await breaker('close', 'shop', urls[0], '--reason', 'it is well')
+  expect(await words()).toEqual(['one'])
+  // Its own decision is ended, and that of the service is in force again.
+  expect((await breaker('reset', 'shop', urls[0])).out).toMatch(/ open +ann \(whole service\) +reset/)
+  expect((await breaker('reset', 'shop')).status).toBe(0)
+})
+
+test('another listener than the admin one is not taken for it', async () => {
+  const { port } = await startBackend('one')
+  const { status, err } = await runCli(['breaker', 'show', '--url', `http://127.0.0.1:${port}`])
+  expect(status).toBe(1)
+  expect(err).toMatch(/MR_NETWORK what is at http:\S+ is not the admin listener of an LB server: .*with 200/)
 })
 
 test('what cannot be decided is told as the admin listener says it', async () => {

@@ -5,6 +5,7 @@ import { loadWithPlugins } from '../../cli/load.ts'
 import { folderWith, runCli } from './run-cli.ts'
 
 const config = `
+admin: { address: "127.0.0.1:9901" }
 listeners:
   web: { address: "127.0.0.1:8080" }
   inside: { address: "[::1]:8081", proxyProtocol: true, routes: [{ service: shop }] }
@@ -75,6 +76,7 @@ describe('explain', () => {
     expect(out).toMatch(/filter headers .*\n# │ {5}└─ request: \{"set":\{"x-api":"1"\}\}$/m)
     expect(out).toMatch(/^# │ {2}├─ algorithm least-connections \(built-in\), create [\d.]+ ms$/m)
     expect(out).toMatch(/^# │ {2}└─ health-source http-probe \(built-in, main thread\), create [\d.]+ ms$/m)
+    expect(out).toMatch(/algorithm maglev \(built-in\), create [\d.]+ ms, table [\d.]+ ms$/m)
   })
 
   test('prints the defaults of plugins too; what is set stays, and the whole reads again', async () => {
@@ -217,6 +219,28 @@ services:
   test('a path is matched as it is written, without clean-up', async () => {
     const { out } = await explain('-l', 'web', 'GET', 'http://shop.example.com/x/../api')
     expect(out.split('\n')[1]).toContain('→ shop')
+  })
+
+  test('the port of a URL of this machine chooses the listener; one that nobody has is said so', async () => {
+    const { out } = await explain('GET', 'http://127.0.0.1:8081/')
+    expect(out.match(/^listener .*$/gm)).toEqual(['listener  inside'])
+    for (const [args, words] of [
+      [
+        ['GET', 'http://localhost:9999/'],
+        'no listener has the port 9999; there are: web (127.0.0.1:8080), inside ([::1]:8081)',
+      ],
+      [['GET', 'http://[::1]:9901/'], 'no listener has the port 9901: that is the admin listener'],
+      [
+        ['-l', '127.0.0.1:8080', 'GET', '/'],
+        'takes the name of a listener, not its address: 127.0.0.1:8080 is -l web',
+      ],
+      [['-l', ':9901', 'GET', '/'], ':9901 is the admin listener'],
+    ] as const)
+      expect(await explain(...args)).toMatchObject({
+        status: 2,
+        out: '',
+        err: expect.stringContaining(words),
+      })
   })
 
   test('a listener or URL that is none is said so, with status 2', async () => {

@@ -97,6 +97,7 @@ test('plugin new writes over nothing', async () => {
 
 test.each([
   ['algoritm', 'a', 'did you mean "algorithm"'],
+  ['breaker', 'a', 'did you mean "circuit-breaker"'],
   ['config-store', 'a', 'nothing hosts them yet'],
   ['nonsense', 'a', 'kinds: algorithm, circuit-breaker, filter, health-source'],
   ['filter', 'myFilter', 'did you mean "my-filter"'],
@@ -132,6 +133,55 @@ test('plugin test ends with the status of the tests, wherever it is started from
       status: 1,
       out: expect.stringMatching(/fail 1\n/),
     })
+})
+
+test('plugin test takes the folder that it is started in, and paths with the letters of patterns', async () => {
+  const passing = "import { test } from 'node:test'\ntest('one', () => {})\n"
+  const directory = folderWith({
+    '[a]{b,c}(d)/x.test.ts': passing,
+    '[a]{b,c}(d)/y[1].test.ts': passing,
+    'a/x.test.ts': "throw new Error('another folder')",
+  })
+  const folder = path.join(directory, '[a]{b,c}(d)')
+  for (const [args, where, tests] of [
+    [[], folder, 2],
+    [['[a]{b,c}(d)'], directory, 2],
+    [['[a]{b,c}(d)/y[1].test.ts'], directory, 1],
+  ] as const)
+    expect(await runCli(['plugin', 'test', ...args], { directory: where })).toMatchObject({
+      status: 0,
+      out: expect.stringMatching(new RegExp(`tests ${tests}\n[\\s\\S]*pass ${tests}\n`)),
+    })
+})
+
+test('plugin test says how to write what Node cannot run, with its place; a throw keeps its stack', async () => {
+  const importing = "import './plugin.ts'\n"
+  const directory = folderWith({
+    'enum/plugin.ts': '\nenum Color { red }\n',
+    'enum/a.test.ts': importing,
+    'field/plugin.ts': 'export class A {\n  constructor(private a: number) {}\n}\n',
+    'field/a.test.ts': importing,
+    'open/a.test.ts': 'export default {\n',
+    'throws/plugin.ts': "\nthrow new Error('boom')\n",
+    'throws/a.test.ts': importing,
+  })
+  const tested = (place: string) => runCli(['plugin', 'test', place], { directory })
+  for (const [place, words] of [
+    [
+      'enum',
+      /MR_PLUGIN_LOAD enum\/a\.test\.ts cannot be loaded: .*enum.*as const\n *enum\/plugin\.ts:2\n *enum Color/,
+    ],
+    ['field', /cannot be loaded: .*assign it in the constructor\n *field\/plugin\.ts:2\n/],
+    ['open', /cannot be loaded: syntax error: .*\n *open\/a\.test\.ts:\d\n/],
+  ] as const) {
+    const { status, out } = await tested(place)
+    expect(status).toBe(1)
+    expect(out).toMatch(words)
+    expect(out).not.toMatch(/at .*node:internal/)
+  }
+  const { status, out } = await tested('throws')
+  expect(status).toBe(1)
+  expect(out).toMatch(/Error: boom\n\s+at file:\S+plugin\.ts:2:/)
 })
 
 test('plugin test says when there is no test', async () => {
@@ -184,6 +234,35 @@ services: { shop: { backends: ["http://127.0.0.1:9001"] } }\n`,
   expect(rows.find(({ name }) => name === 'maglev')).toMatchObject({
     kind: 'algorithm',
     version: expect.stringMatching(/^\d+\.\d+\.\d+/),
-    options: [{ name: 'tableSize', type: 'integer', default: 65537, required: false }],
+    options: [
+      {
+        name: 'tableSize',
+        type: 'integer',
+        default: 65537,
+        required: false,
+        description: expect.any(String),
+      },
+    ],
+  })
+})
+
+test('plugin list takes the config of the folder, and shows one kind alone', async () => {
+  const directory = folderWith({
+    'millrace.yaml': 'plugins: [./tenant.ts]\nlisteners: { web: { address: "127.0.0.1:0" } }\n',
+    'tenant.ts': tenant.replace('NAME', 'tenant'),
+  })
+  const list = (...args: string[]) => runCli(['plugin', 'list', ...args], { directory })
+  expect((await list()).out).toMatch(/^filter +tenant /m)
+  const breakers = (await list('--kind', 'circuit-breaker')).out
+  const rows = [...breakers.matchAll(/^(?!KIND)(\S+) +(\S+)/gm)].map(([, kind, name]) => `${kind} ${name}`)
+  expect(rows.sort()).toEqual(
+    ['adaptive-concurrency', 'consecutive-errors', 'error-rate', 'latency'].map(
+      (name) => `circuit-breaker ${name}`,
+    ),
+  )
+  expect(breakers).toMatch(/^ {2}minRequests +integer +(?:= 20) +Fewer than these/m)
+  expect(await list('--kind', 'breaker')).toMatchObject({
+    status: 2,
+    err: expect.stringContaining('no plugin kind "breaker" — did you mean "circuit-breaker"?'),
   })
 })

@@ -52,6 +52,7 @@ describe('defaults', () => {
     const { services: _services, ...rest } = snapshot
     expect(rest).toEqual({
       revision: 0,
+      directory: '/nowhere',
       listeners: [
         {
           name: 'web',

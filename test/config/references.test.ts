@@ -1,6 +1,10 @@
-import { describe, expect, test } from 'vitest'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { PluginCatalog } from '#core/config/catalog'
 import type { PluginKind } from '#core/contracts/plugin'
+import { MillraceError } from '#core/host/errors'
 import { load, places, problemsOf, web } from './load-text.ts'
 
 const services = 'services: { a: { backends: [] }, b: { backends: [] } }\n'
@@ -160,7 +164,54 @@ describe('plugins', () => {
     expect(problems.map(({ suggestion }) => suggestion)).toEqual([
       'did you mean "least-connections"?',
       'did you mean "error-rate"?',
-      'loaded are http-probe',
+      'did you mean "http-probe"?',
+    ])
+  })
+
+  test('whose file lies beside the config are told to name it, where nobody has', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'millrace-'))
+    onTestFinished(() => rmSync(directory, { recursive: true }))
+    mkdirSync(join(directory, 'plugins'))
+    mkdirSync(join(directory, 'gate'))
+    for (const file of ['plugins/tenant.ts', 'own.mjs', 'gate/gate.ts', 'known.ts'])
+      writeFileSync(join(directory, file), '')
+    const text = `${web}plugins: [./known.ts]\nfilters: [tenant, { use: own }, gate, known, header]\n`
+    const problems = await problemsOf(text, { plugins, directory })
+    expect(problems.map(({ path, suggestion }) => `${path} ${suggestion}`)).toEqual([
+      'filters[0] name its file under plugins: [./plugins/tenant.ts]',
+      'filters[1].use name its file under plugins: [./own.mjs]',
+      'filters[2] name its file under plugins: [./gate/gate.ts]',
+      'filters[3] loaded are headers',
+      'filters[4] did you mean "headers"?',
+    ])
+  })
+
+  test('that could not be loaded are a problem by themselves, and no other mistake is hidden', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'millrace-'))
+    onTestFinished(() => rmSync(directory, { recursive: true }))
+    writeFileSync(join(directory, 'gate.ts'), "export default { name: 'door', kind: 'filter'")
+    const source = { specifier: './gate.ts', kind: 'path', location: join(directory, 'gate.ts') } as const
+    const error = new MillraceError('MR_PLUGIN_LOAD', 'Plugin ./gate.ts: syntax error\ngate.ts:1\nexport')
+    const text = `${web}plugins: [./gate.ts]
+filters: [door, gate, elsewhere, heders, { use: headers, god: 1 }]
+routes: [{ service: nowhere }]
+`
+    const failures = [{ source, error }]
+    const problems = await problemsOf(text, { plugins, directory, failures })
+    expect(places(problems)).toEqual([
+      'MR_PLUGIN_LOAD 2:11 plugins[0]',
+      'MR_PLUGIN_UNKNOWN 3:34 filters[3]',
+      'MR_PLUGIN_OPTIONS 3:58 filters[4].god',
+      'MR_CONFIG_REFERENCE 4:21 routes[0].service',
+    ])
+    expect(problems[0]).toMatchObject({ message: error.message, frame: '' })
+  })
+
+  test('of which one is missing on the disk hide no other mistake either', async () => {
+    const text = `${web}plugins: [./gate.ts]\nfilters: [gate, heders]\n`
+    expect(places(await problemsOf(text, { plugins }))).toEqual([
+      'MR_CONFIG_FILE 2:11 plugins[0]',
+      'MR_PLUGIN_UNKNOWN 3:17 filters[1]',
     ])
   })
 

@@ -13,6 +13,8 @@ describe('what was probably meant', () => {
     ['hots', ['host', 'path'], 'host'],
     ['least', names, 'least-connections'],
     ['ra', names, undefined],
+    ['breaker', ['algorithm', 'circuit-breaker', 'filter'], 'circuit-breaker'],
+    ['robin', ['round-robin', 'weighted-round-robin'], undefined],
     ['xyzzy', names, undefined],
     ['path', ['host', 'method'], undefined],
     ['r', names, undefined],

@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { Filter, PluginContext, ThreadContext } from '../../core/contracts/index.ts'
@@ -72,14 +73,25 @@ describe('create', () => {
       'log',
       'metrics',
       'random',
+      'resolvePath',
       'shared',
       'signal',
       'thread',
       'threads',
+      'trial',
     ])
     expect(seen?.random()).toBe(0.5)
     expect(lines).toEqual([['info', 'hello', { kind: 'filter', plugin: 'test', use: deps.id, word: 'a' }]])
     expect(made).toMatchObject({ id: deps.id, instance: { onRequest: expect.any(Function) } })
+  })
+
+  test('finds files beside the config, and knows whether it is only tried', async () => {
+    const { deps } = world()
+    const seen: unknown[] = []
+    const tell = ({ resolvePath, trial }: ThreadContext) => seen.push(resolvePath('a'), trial) && {}
+    await createInstance(filter(tell), 'filter', {}, { ...deps, directory: '/srv' })
+    await createInstance(filter(tell), 'filter', {}, { ...deps, trial: true })
+    expect(seen).toEqual(['/srv/a', false, path.resolve('a'), true])
   })
 
   test('may be asynchronous', async () => {

@@ -1,5 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { optionRows } from '../../cli/plugin/option-rows.ts'
+import { optionsJsonSchema } from '../../core/host/options.ts'
 import { builtins } from '../../plugins/manifest.ts'
 import { filterOptions } from './filter-options.ts'
 import { parsed } from './make.ts'
@@ -29,5 +31,10 @@ describe.each(
       jsonSchema?: { input(options: object): { type?: string } }
     }
     expect(standard.jsonSchema?.input({ target: 'draft-2020-12' }).type).toBe('object')
+  })
+
+  test('each of its options says what it is for', () => {
+    const rows = optionRows(optionsJsonSchema(plugin.options) ?? {})
+    for (const { name, description } of rows) expect(`${name}: ${description}`).toMatch(/: [^.].{5,}[^.]$/)
   })
 })
