@@ -22,8 +22,8 @@ export interface ConnectionListener {
 
 /** A server from which nothing is heard for two thirds of it is left. */
 const sessionMs = 6000
-/** No server listens there: who is sent there is disconnected. */
-const nowhere = '127.0.0.1:1'
+/** No server has this address (ports do not count): who is sent there is disconnected. */
+const nowhere = '127.255.255.254:1'
 const persistent = 0
 const empty = Buffer.alloc(0)
 
@@ -61,7 +61,12 @@ export class Connection {
       .on('child', changed)
       .on('created', changed)
       .on('deleted', changed)
-    this.#client.init({ connect: address, timeout: sessionMs })
+    this.#client.init({ connect: address, timeout: sessionMs, response_counter_limit: 2 ** 31 - 1 })
+  }
+
+  /** Why it is of no use any more. */
+  get problem(): MillraceError | undefined {
+    return this.#lost
   }
 
   /** Resolves when nothing is left of it. */

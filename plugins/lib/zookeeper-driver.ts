@@ -26,7 +26,12 @@ export type Answer<R extends readonly unknown[]> = (rc: number, text: string, ..
  * are told as events; those with a function of their own are never freed, and abort the process when one fires after `close`.
  */
 export interface Client {
-  init(config: { readonly connect: string; readonly timeout: number }): unknown
+  init(config: {
+    readonly connect: string
+    readonly timeout: number
+    /** How often in a row it may find that an answer is not whole yet; then it closes itself. Default 10: not enough for 1 MB. */
+    readonly response_counter_limit: number
+  }): unknown
   set_servers(servers: string): number
   close(): unknown
   on(

@@ -93,6 +93,8 @@ export class Link {
       if (this.#closed) return
       const connection = await this.#open(address)
       if (this.#closed) return this.#lose(connection, this.#lastError)
+      // It may have been lost since it answered.
+      if (connection.problem) throw connection.problem
       this.#up(connection)
     } catch (error) {
       if (!this.#closed) this.#failed(error)

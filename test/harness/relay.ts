@@ -33,6 +33,7 @@ export async function startRelay(first: number, scope: Scoped = {}): Promise<Rel
     if (isFrozen) dead.add(client)
     for (const socket of pair) {
       sockets.add(socket)
+      socket.setNoDelay()
       socket.on('error', () => {})
       socket.on('close', () => {
         for (const each of pair) {

@@ -1,6 +1,6 @@
 /** Real ZooKeeper servers on free ports, each in a directory of its own; ended with the test, pass or fail. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -123,7 +123,7 @@ class Server implements ZookeeperServer {
   async start(): Promise<void> {
     const file = join(this.#directory, 'zoo.cfg')
     writeFileSync(file, `${this.#config().join('\n')}\n`)
-    const child = spawn('java', [...javaOptions, '-cp', classPath(), main, file], {
+    const child = spawn('java', [...javaOptions, main, file], {
       cwd: this.#directory,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -199,11 +199,7 @@ const javaOptions = [
   ...['-Xmx300m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.net.preferIPv4Stack=true'],
   // What was written survives a killed process without it; only a machine that fails loses it.
   '-Dzookeeper.forceSync=no',
+  '-Dzookeeper.root.logger=WARN,CONSOLE',
+  // What Debian's own start script names; the jar names the others.
+  ...['-cp', '/etc/zookeeper/conf:/usr/share/java/zookeeper.jar'],
 ]
-
-/** What Debian's own start script names. */
-function classPath(): string {
-  const wanted = /^(?:zookeeper(?:-jute)?|netty.*|slf4j-(?:api|simple)|log4j.*|snappy.*|metrics-.*|commons-(?:cli|io|lang).*|jline.*|jackson-.*|jetty-.*|javax.servlet-api|servlet-api|audience-annotations|yetus-.*|json-simple.*)\.jar$/
-  const jars = globSync('*.jar', { cwd: '/usr/share/java' }).filter((jar) => wanted.test(jar))
-  return ['/etc/zookeeper/conf', ...jars.map((jar) => join('/usr/share/java', jar))].join(':')
-}

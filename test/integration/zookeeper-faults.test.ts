@@ -180,7 +180,7 @@ describe('one server', () => {
     const child = spawn(process.execPath, [script, url, '1500'], { stdio: ['pipe', 'pipe', 'inherit'] })
     onTestFinished(() => void child.kill('SIGKILL'))
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-    const answer = async (): Promise<unknown> => JSON.parse((await lines.next()).value)
+    const answer = async (): Promise<unknown> => JSON.parse(String((await lines.next()).value))
     const ask = (what: string): void => void child.stdin.write(`${what}\n`)
     const token = (await answer()) as number
     ask('renew')
