@@ -16,6 +16,7 @@ import latency from './circuit-breaker/latency.ts'
 import memory from './config-store/memory.ts'
 import redisStore from './config-store/redis.ts'
 import sqlite from './config-store/sqlite.ts'
+import zookeeper from './config-store/zookeeper.ts'
 import native from './config-sync/native.ts'
 import poll from './config-sync/poll.ts'
 import redisSync from './config-sync/redis.ts'
@@ -52,6 +53,7 @@ export const builtins: readonly AnyPlugin[] = [
   latency,
   memory,
   sqlite,
+  zookeeper,
   native,
   poll,
   redisStore,

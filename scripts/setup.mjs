@@ -41,12 +41,12 @@ function npmFile() {
   return candidates.find((file) => file?.endsWith('.js'))
 }
 
-/** Runs npm on a Node; its words go to standard error. */
-function npm(node, args) {
+/** Runs npm on a Node; its words go to standard error. @param more environment variables */
+export function npm(node, args, more = {}) {
   const file = npmFile()
   const [command, first] = file ? [node, [file]] : ['npm', []]
   const PATH = `${path.dirname(node)}${path.delimiter}${process.env.PATH}`
-  const env = { ...process.env, PATH }
+  const env = { ...process.env, PATH, ...more }
   const options = ['--loglevel=error', '--no-audit', '--no-fund']
   const result = spawnSync(command, [...first, ...args, ...options], {
     cwd: root,
@@ -67,10 +67,10 @@ function versionOf(node) {
   return result.status === 0 ? result.stdout.trim() : ''
 }
 
-const wantedVersion = () => `v${readJson('package-lock.json').packages['node_modules/node'].version}`
+export const wantedVersion = () => `v${readJson('package-lock.json').packages['node_modules/node'].version}`
 
 /** Node in a place of its own, and the path of its binary. Needs nothing but an npm of any age. */
-function fetchNode(version) {
+export function fetchNode(version) {
   const darwinArm = process.platform === 'darwin' && process.arch === 'arm64'
   const name = `${darwinArm ? 'node-bin' : 'node'}-${process.platform}-${process.arch}`
   const prefix = path.join(root, '.cache', 'node')

@@ -3,9 +3,10 @@
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
+import { ensureNative } from './native.mjs'
 import { root, setUp } from './setup.mjs'
 
-/** Programs that tests run, and the Debian package each comes in. */
+/** Programs that tests run, and the Debian package each comes in; of a program that is not in the PATH its file. */
 const programs = [
   { program: 'openssl', version: 'version', debian: 'openssl' },
   { program: 'chromium', version: '--version', debian: 'chromium' },
@@ -13,6 +14,8 @@ const programs = [
   { program: 'haproxy', version: '-v', debian: 'haproxy' },
   { program: 'redis-server', version: '--version', debian: 'redis-server' },
   { program: 'wrk', version: '-v', debian: 'wrk' },
+  { program: 'java', version: '-version', debian: 'default-jre-headless' },
+  { file: '/usr/share/java/zookeeper.jar', debian: 'zookeeper' },
 ]
 
 /** Debian keeps nginx and haproxy where the PATH of most users does not lead. */
@@ -21,8 +24,8 @@ function seeSystemPrograms() {
 }
 
 function installPrograms() {
-  const missing = programs.filter(
-    ({ program, version }) => spawnSync(program, [version], { stdio: 'ignore' }).error,
+  const missing = programs.filter(({ program, version, file }) =>
+    file ? !fs.existsSync(file) : spawnSync(program, [version], { stdio: 'ignore' }).error,
   )
   if (missing.length === 0) return
   const names = missing.map(({ debian }) => debian)
@@ -65,6 +68,7 @@ function finish(counts, status) {
 const node = setUp()
 seeSystemPrograms()
 installPrograms()
+for (const problem of ensureNative(node)) process.stderr.write(`millrace: ${problem}\n`)
 const report = path.join(root, '.cache', `test-report-${process.pid}.json`)
 fs.mkdirSync(path.dirname(report), { recursive: true })
 fs.rmSync(report, { force: true })

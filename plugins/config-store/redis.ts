@@ -18,12 +18,12 @@ import {
 } from 'millrace'
 import { DurabilityWatch } from '../lib/redis-durability.ts'
 import { AnswerLost, storeError } from '../lib/redis-errors.ts'
-import { Holdings, type LeaseCalls, RedisLease } from '../lib/redis-lease.ts'
 import { type Answer, RedisLink } from '../lib/redis-link.ts'
 import { checkConnection, connectionFields, driverOptions, placeOf } from '../lib/redis-options.ts'
 import { checkTtl, documentOf, headOf, headsOf, noteText } from '../lib/redis-records.ts'
 import { runScript } from '../lib/redis-run.ts'
 import { type Script, scripts } from '../lib/redis-scripts.ts'
+import { Holdings, type LeaseCalls, SharedLease } from '../lib/shared-lease.ts'
 import { checkLease, checkName, checkWrite } from '../lib/store-checks.ts'
 
 const options = z
@@ -174,7 +174,7 @@ class RedisStore implements ConfigStore {
     const token = { number: Number(reply[0]), lineage: reply[1].toString() }
     const holding = this.#holdings.take(name, token, this.#context.clock.now())
     holding.extend(sentAt, ttlMs)
-    return new RedisLease(name, holder, ttlMs, holding, this.#leaseCalls)
+    return new SharedLease(name, holder, ttlMs, holding, this.#leaseCalls)
   }
 
   async leases(prefix: string): Promise<readonly LeaseInfo[]> {

@@ -7,8 +7,8 @@ export interface Relay {
   /** Ends all connections, and every new one at once. */
   cut(): void
   heal(): void
-  /** The next answer that holds these bytes does not arrive, and its connection is lost. */
-  loseAnswer(holding: string): void
+  /** The next answer that holds these bytes, or is the one meant, does not arrive, and its connection is lost. */
+  loseAnswer(meant: string | ((chunk: Buffer) => boolean)): void
   /** What is connected carries nothing any more, for good, and no connection ends; new ones are so too, until {@link heal}. */
   freeze(): void
   /** New connections lead to another port; those that are there end. */
@@ -22,7 +22,7 @@ export async function startRelay(first: number, scope: Scoped = {}): Promise<Rel
   let target = first
   let isCut = false
   let isFrozen = false
-  let losing: string | undefined
+  let losing: ((chunk: Buffer) => boolean) | undefined
   const endAll = (): void => {
     for (const socket of sockets) socket.destroy()
   }
@@ -33,6 +33,7 @@ export async function startRelay(first: number, scope: Scoped = {}): Promise<Rel
     if (isFrozen) dead.add(client)
     for (const socket of pair) {
       sockets.add(socket)
+      socket.setNoDelay()
       socket.on('error', () => {})
       socket.on('close', () => {
         for (const each of pair) {
@@ -46,7 +47,7 @@ export async function startRelay(first: number, scope: Scoped = {}): Promise<Rel
     })
     upstream.on('data', (chunk) => {
       if (dead.has(client)) return
-      if (losing !== undefined && chunk.includes(losing)) {
+      if (losing?.(chunk)) {
         losing = undefined
         return void client.destroy()
       }
@@ -69,8 +70,8 @@ export async function startRelay(first: number, scope: Scoped = {}): Promise<Rel
       isCut = false
       isFrozen = false
     },
-    loseAnswer(holding) {
-      losing = holding
+    loseAnswer(meant) {
+      losing = typeof meant === 'string' ? (chunk) => chunk.includes(meant) : meant
     },
     freeze() {
       isFrozen = true

@@ -38,7 +38,7 @@ export interface LeaseCalls {
   release(name: string, holder: string, token: number): Promise<void>
 }
 
-export class RedisLease implements Lease {
+export class SharedLease implements Lease {
   readonly name: string
   readonly holder: string
   readonly ttlMs: number

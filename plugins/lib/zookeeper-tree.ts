@@ -1,0 +1,141 @@
+/**
+ * Where things lie in the ensemble, and who may read and change them.
+ *
+ * - `BASE/FLEET`: `{"format":1,"lineage":"…"}`; the rest is there before this is written
+ * - `…/documents/NAME`: the head, with the names of the revisions that are kept (zookeeper-records.ts). Each revision is a node in it
+ *   of a random name: its record, and in that the parts of its value
+ * - `…/announced/NAME`: the number that was announced last. Not in the head: who waits for changes of that is not to be woken
+ * - `…/leases/NAME`: who holds it; empty while nobody does. `…/leases` itself is written for each new token
+ *
+ * In names a colon stands for the slash.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Connection } from './zookeeper-connection.ts'
+import type { Acl } from './zookeeper-driver.ts'
+import { storeError } from './zookeeper-errors.ts'
+
+const format = 1
+const allRights = 31
+/** Whoever is logged in when it is set. */
+const ownerOnly: readonly Acl[] = [{ perms: allRights, scheme: 'auth', auth: '' }]
+const empty = Buffer.alloc(0)
+const mostTries = 10
+
+/** Of a document or lease. ZooKeeper takes `.` and `..` for directions. */
+const nodeName = (name: string): string =>
+  name === '.' || name === '..' ? `:${name}` : name.replaceAll('/', ':')
+
+export const plainName = (node: string): string =>
+  node.startsWith(':') ? node.slice(1) : node.replaceAll(':', '/')
+
+export class Tree {
+  readonly root: string
+  readonly documents: string
+  readonly leases: string
+  readonly #announced: string
+  readonly #base: string
+  readonly #acl: readonly Acl[] | undefined
+
+  /** @param guarded only who is logged in as we are may read and change it */
+  constructor(base: string, fleet: string, guarded: boolean) {
+    this.#base = base
+    this.#acl = guarded ? ownerOnly : undefined
+    this.root = `${base}/${fleet}`
+    this.documents = `${this.root}/documents`
+    this.leases = `${this.root}/leases`
+    this.#announced = `${this.root}/announced`
+  }
+
+  document(name: string): string {
+    return `${this.documents}/${nodeName(name)}`
+  }
+
+  /** What of the document is announced. */
+  mark(name: string): string {
+    return `${this.#announced}/${nodeName(name)}`
+  }
+
+  lease(name: string): string {
+    return `${this.leases}/${nodeName(name)}`
+  }
+
+  /** @returns undefined where nothing was begun yet. @throws MR_STORE_DATA */
+  async lineage(connection: Connection): Promise<string | undefined> {
+    const node = await connection.get(this.root)
+    return node && node.data.length > 0 ? this.#lineageIn(node.data) : undefined
+  }
+
+  /** Begins it, where nobody has. @returns the lineage */
+  async prepare(connection: Connection): Promise<string> {
+    for (const path of pathsTo(this.#base))
+      // Where it is there, we need not be allowed to make it.
+      if (!(await connection.get(path))) await connection.create(path, empty)
+    for (const path of [this.root, this.documents, this.#announced, this.leases])
+      await this.ensure(connection, path)
+    const first = Buffer.from(JSON.stringify({ format, lineage: randomUUID() }))
+    for (let tries = 0; tries < mostTries; tries++) {
+      const node = await connection.get(this.root)
+      if (node && node.data.length > 0) return this.#lineageIn(node.data)
+      await connection.set(this.root, first, node?.stat.version ?? 0)
+    }
+    throw storeError('MR_STORE_UNAVAILABLE', `${this.root} is removed again and again`)
+  }
+
+  /** An empty node, unless it is there. */
+  async ensure(connection: Connection, path: string): Promise<void> {
+    const created = connection.create(path, empty)
+    await (this.#acl ? Promise.all([created, connection.protect(path, this.#acl)]) : created)
+  }
+
+  /**
+   * A node that nobody else makes. The package creates nodes that are open to all: so where access is restricted it is created
+   * empty, then closed, then written, all sent in one go. If anybody was faster than that, it fails.
+   */
+  async make(connection: Connection, path: string, data: Buffer): Promise<void> {
+    const steps = this.#acl
+      ? [
+          connection.create(path, empty),
+          connection.protect(path, this.#acl),
+          connection.set(path, data, 0).then((stat) => stat !== undefined),
+        ]
+      : [connection.create(path, data)]
+    const done = await Promise.all(steps)
+    if (done.includes(false))
+      throw storeError('MR_STORE_UNAVAILABLE', `${path}: somebody else has made or changed it; nothing is written`)
+  }
+
+  /** With all that is in it. */
+  async remove(connection: Connection, path: string): Promise<void> {
+    const names = (await connection.children(path)) ?? []
+    // The server takes them in this order.
+    await Promise.all([...names.map((name) => connection.remove(`${path}/${name}`)), connection.remove(path)])
+  }
+
+  #lineageIn(data: Buffer): string {
+    const found = objectIn(data)
+    if (found?.format !== undefined && found.format !== format)
+      throw storeError(
+        'MR_STORE_DATA',
+        `${this.root} has format ${JSON.stringify(found.format)}, expected ${format}: a newer version wrote it`,
+      )
+    if (found?.format === undefined || typeof found.lineage !== 'string')
+      throw storeError('MR_STORE_DATA', `${this.root} holds what is not ours`)
+    return found.lineage
+  }
+}
+
+/** `/a/b` → `/a`, `/a/b`. */
+function pathsTo(path: string): string[] {
+  const segments = path.split('/').slice(1)
+  return segments.map((_, index) => `/${segments.slice(0, index + 1).join('/')}`)
+}
+
+/** Undefined: no JSON object. */
+export function objectIn(data: Buffer): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(data.toString())
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}
