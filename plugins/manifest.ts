@@ -16,8 +16,10 @@ import latency from './circuit-breaker/latency.ts'
 import memory from './config-store/memory.ts'
 import redisStore from './config-store/redis.ts'
 import sqlite from './config-store/sqlite.ts'
+import gossip from './config-sync/gossip.ts'
 import native from './config-sync/native.ts'
 import poll from './config-sync/poll.ts'
+import push from './config-sync/push.ts'
 import redisSync from './config-sync/redis.ts'
 import redisPubsub from './config-sync/redis-pubsub.ts'
 import basicAuth from './filter/basic-auth.ts'
@@ -54,6 +56,8 @@ export const builtins: readonly AnyPlugin[] = [
   sqlite,
   native,
   poll,
+  gossip,
+  push,
   redisStore,
   redisSync,
   redisPubsub,

@@ -4,7 +4,6 @@ import { closest } from '../host/did-you-mean.ts'
 import type { ConfigDocument } from './document.ts'
 import { plainScalar } from './expand.ts'
 import type { ConfigPath } from './problems.ts'
-import { laterKeys } from './schema.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -40,7 +39,7 @@ function reportUnknownKeys(
   issue: Extract<Issue, { code: 'unrecognized_keys' }>,
 ): void {
   const path = issue.path as ConfigPath
-  const unavailable = path.length === 0 ? ['$schema', ...laterKeys] : []
+  const unavailable = path.length === 0 ? ['$schema'] : []
   const known = keysAt(schema, path, document.value).filter((key) => !unavailable.includes(key))
   for (const key of issue.keys) {
     document.report({
