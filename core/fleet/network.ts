@@ -190,7 +190,8 @@ export class FleetNetwork {
     this.#client ??= loadClient()
     const { undici, agent } = await this.#client
     const answer = await undici.request(`http://${nodeAddressText(to)}${exchangePath}`, {
-      ...{ method: 'POST', body, signal, dispatcher: agent },
+      method: 'POST',
+      ...{ body, signal, dispatcher: agent },
       headers: { 'content-type': 'application/octet-stream' },
     })
     const bytes = new Uint8Array(await answer.body.arrayBuffer())

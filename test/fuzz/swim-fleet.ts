@@ -210,7 +210,8 @@ export class SimFleet {
     const peer = { id: from.id, boot: from.boot, address: from.address }
     this.queue.at(this.queue.now + 2 * this.#delay(), () => {
       const to = this.#reached(from, address)
-      to?.act((swim, now) => {
+      if (!to) return
+      to.act((swim, now) => {
         swim.merge(now, peer, state)
         const answer = swim.state()
         this.queue.at(now + this.#delay(), () => {

@@ -6,6 +6,7 @@ import { strict as assert } from 'node:assert'
 import { keyOf, SimFleet, type SimNode } from './swim-fleet.ts'
 
 const steps = 30
+const longestFreezeMs = 20_000
 /** From healing until all agree on who is there; probes of a node in bad health are nine times as far apart. */
 export const healMs = 60_000
 /** From an announcement in a healthy fleet until all have heard it. */
@@ -53,7 +54,7 @@ class Schedule {
         for (const each of fleet.nodes) each.side = 0
       },
       () => {
-        node.frozenUntil = fleet.queue.now + random.next() * 20_000
+        node.frozenUntil = fleet.queue.now + random.next() * longestFreezeMs
       },
       () => {
         fleet.faults.loss = random.pick([0, 0.05, 0.3])
@@ -85,7 +86,9 @@ class Schedule {
   heal(): void {
     const { fleet } = this
     Object.assign(fleet.faults, { loss: 0, double: 0, late: 0 })
-    for (const node of fleet.nodes) Object.assign(node, { side: 0, frozenUntil: 0 })
+    for (const node of fleet.nodes) node.side = 0
+    // Whoever stands still goes on by itself.
+    fleet.pass(longestFreezeMs)
   }
 
   /** Of every running node: what it would tell another of announcements. */
@@ -93,7 +96,8 @@ class Schedule {
     return new Set(
       this.fleet.running.map(({ swim }) => {
         const list = JSON.parse(Buffer.from(swim?.state() ?? []).toString()) as unknown[][]
-        return JSON.stringify(list.filter(([kind]) => kind === 'n').sort((a, b) => Number(a[4]) - Number(b[4])))
+        const news = list.filter(([kind]) => kind === 'n').map((each) => JSON.stringify(each))
+        return news.sort().join()
       }),
     )
   }

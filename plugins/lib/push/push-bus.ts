@@ -25,7 +25,7 @@ export class PushBus implements ConfigSync {
   #up = false
 
   constructor(context: SyncContext, heartbeatMs: number) {
-    const { network, members } = context
+    const { network, members, clock } = context
     this.#context = context
     this.#heartbeatMs = heartbeatMs
     context.defer(() => {
@@ -33,7 +33,7 @@ export class PushBus implements ConfigSync {
     })
     network.onRequest((message) => this.#receive(message))
     members.watch(() => this.#follow())
-    void this.#beat()
+    clock.after(0, () => this.#beat())
   }
 
   /**
@@ -152,7 +152,7 @@ export class PushBus implements ConfigSync {
     if (isReached) this.#say(true)
     else if (this.#missed >= missedBeats) this.#say(false)
     this.#count()
-    clock.after(this.#heartbeatMs * (0.75 + random() / 2), () => void this.#beat())
+    clock.after(this.#heartbeatMs * (0.75 + random() / 2), () => this.#beat())
   }
 
   /** Whether some other node can call this one; where there is no other, this node itself. */

@@ -143,9 +143,8 @@ export class Swim {
   }
 
   /** Passes on that there is a revision. This node hears it as all others do. */
-  announce(now: number, document: string, { number, id }: { readonly number: number; readonly id: string }): News {
-    const stamp = this.#bulletin.stamp(document, this.#deps.wall())
-    const news = { document, number, id, stamp }
+  announce(now: number, document: string, { number, id }: Pick<News, 'number' | 'id'>): News {
+    const news = { document, number, id, stamp: this.#bulletin.stamp(document, this.#deps.wall()) }
     this.#note(now, news)
     return news
   }
@@ -238,13 +237,15 @@ export class Swim {
 
   /** SWIM §4.2: only the member itself raises its incarnation, and only to refute what is said of it. */
   #hearOfSelf(now: number, { state, incarnation, boot }: Claim): void {
-    if (incarnation < this.#incarnation) return
     const isTrue = state === 'alive' && (boot === undefined || boot === this.#deps.self.boot)
-    if (isTrue && incarnation === this.#incarnation) return
-    this.#incarnation = incarnation + 1
-    if (!isTrue) this.#prober.adjust(1)
+    if (isTrue && incarnation <= this.#incarnation) return
+    // Whoever says what was refuted long ago has missed it: it is said once more.
+    if (incarnation >= this.#incarnation) {
+      this.#incarnation = incarnation + 1
+      if (!isTrue) this.#prober.adjust(1)
+      this.#agenda.hasten('gossip', now)
+    }
     this.#broadcasts.add(`member ${this.#deps.self.id}`, { claim: this.#ownClaim() })
-    this.#agenda.hasten('gossip', now)
   }
 
   #gossip(now: number): void {
@@ -271,14 +272,13 @@ export class Swim {
     const isAlone = this.#table.count('alive', 'suspect') === 0
     const wait = (isAlone ? settings.probeMs : settings.rejoinMs) * (0.75 + random() / 2)
     this.#agenda.set('rejoin', now + wait, (then) => this.#rejoin(then))
-    const dead = [...this.#table.values()].filter(({ state }) => state === 'dead').map(({ address }) => address)
-    const places = [...dead, ...this.#outsiders()]
+    const places = [...this.#table.addresses('dead'), ...this.#outsiders()]
     if (places.length > 0) port.exchange(places[Math.floor(random() * places.length)], this.state())
   }
 
   #outsiders(): string[] {
-    const known = new Set([...this.#table.values()].map(({ address }) => address))
-    return this.#candidates.filter((address) => address !== this.#deps.self.address && !known.has(address))
+    const known = new Set([this.#deps.self.address, ...this.#table.addresses()])
+    return this.#candidates.filter((address) => !known.has(address))
   }
 
   /** With what there is to tell, as far as it fits. */

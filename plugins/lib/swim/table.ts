@@ -11,6 +11,12 @@ export interface SwimMember {
   since: number
 }
 
+export interface Merged {
+  readonly member: SwimMember
+  /** Undefined: it is new. */
+  readonly before: MemberState | undefined
+}
+
 /** Of two claims about one incarnation the later in this list holds: so all come to the same, in whatever order they hear. */
 const ranks: Readonly<Record<MemberState, number>> = { alive: 0, suspect: 1, dead: 2, left: 3 }
 
@@ -38,8 +44,14 @@ export class MemberTable {
     return count
   }
 
+  /** Of members in this state; without one of all. */
+  addresses(wanted?: MemberState): string[] {
+    const list = [...this.#members.values()]
+    return list.flatMap(({ state, address }) => (wanted === undefined || state === wanted ? address : []))
+  }
+
   /** Undefined: nothing new, or of one that nobody has introduced. */
-  merge(claim: Claim, now: number): { readonly member: SwimMember; readonly before: MemberState | undefined } | undefined {
+  merge(claim: Claim, now: number): Merged | undefined {
     const { id, state, incarnation, boot, address } = claim
     const known = this.#members.get(id)
     if (!known) {

@@ -11,6 +11,8 @@ function fleetOf(count: number, seed = 1): SimFleet {
   const fleet = new SimFleet(seed, count)
   fleet.startAll()
   expect(fleet.until(30_000, () => fleet.agrees)).toBeDefined()
+  // Until nothing is passed on any more.
+  fleet.pass(10_000)
   fleet.changes.length = 0
   return fleet
 }
