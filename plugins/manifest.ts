@@ -22,6 +22,7 @@ import poll from './config-sync/poll.ts'
 import push from './config-sync/push.ts'
 import redisSync from './config-sync/redis.ts'
 import redisPubsub from './config-sync/redis-pubsub.ts'
+import swim from './failure-detector/swim.ts'
 import basicAuth from './filter/basic-auth.ts'
 import bodyLimit from './filter/body-limit.ts'
 import cacheControl from './filter/cache-control.ts'
@@ -61,6 +62,7 @@ export const builtins: readonly AnyPlugin[] = [
   redisStore,
   redisSync,
   redisPubsub,
+  swim,
   basicAuth,
   bodyLimit,
   cacheControl,
