@@ -22,6 +22,10 @@ const advertise = z
     (text) => parseNodeAddress(text) !== undefined,
     'expected host or host:port, such as 10.0.0.7:9902 or "[fd00::7]:9902"',
   )
+  .refine(
+    (text) => !['0.0.0.0', '::'].includes(parseNodeAddress(text)?.host ?? ''),
+    'expected one address that the other nodes reach, not all addresses of this machine',
+  )
   .describe('Where the other nodes reach this one, by UDP and TCP')
 
 export const listenAddress = parsedText('expected host:port or unix:/path', parseListenAddress)

@@ -17,7 +17,7 @@ export interface Stamp {
   readonly sent: number
 }
 
-/** Nodes that are remembered, 200 bytes each; the one silent for longest is forgotten first. */
+/** Nodes that are remembered, some 300 bytes each; the one silent for longest is forgotten first. */
 const remembered = 10_000
 /** Counters behind the newest of which it is known whether they were heard (RFC 4303 §3.4.3 has 32 at least). */
 const windowSize = 1024

@@ -159,6 +159,7 @@ describe('what is wrong is said in plain words', () => {
     ['fleetKey: x', 'expected a secret of 16 characters or more', undefined],
     ['fleetKey: []', 'expected a secret of 16 characters or more', undefined],
     ['node: { advertise: "http://a" }', 'expected host or host:port', undefined],
+    ['node: { advertise: 0.0.0.0 }', 'expected one address that the other nodes reach', undefined],
     ['limits: { head: 10B }', 'expected 256B to 1MiB', undefined],
     ['listener: {}', 'the key "listener" is not known', 'did you mean "listeners"?'],
     ['filters: headers', 'expected a list of filters', undefined],

@@ -76,9 +76,9 @@ const isUp = (node: { states?: readonly string[]; follower?: { state?: { bus: st
 
 test('without a fleetKey a node that others can reach does not start, and says why', async () => {
   const data = new MemoryStore(new FakeTime())
-  const more = { fleetKey: undefined, node: { id: 'lb-1', threads: 1, advertise: '0.0.0.0:9902' } }
+  const more = { fleetKey: undefined, node: { id: 'lb-1', threads: 1, advertise: '192.0.2.1:9902' } }
   await expect(startLb('lb-1', data, { use: 'gossip' }, more)).rejects.toMatchObject({
     code: 'MR_NETWORK',
-    message: expect.stringContaining('node.advertise: 0.0.0.0 is not a loopback address'),
+    message: expect.stringContaining('node.advertise: 192.0.2.1 is not a loopback address'),
   })
 })
