@@ -8,6 +8,7 @@ export interface ProberDeps {
   readonly agenda: Agenda
   readonly settings: SwimSettings
   readonly table: MemberTable
+  random(): number
   /** @param to the id of who is there, to whom more is said than this */
   send(address: string, packet: Packet, to: string, first?: readonly string[]): void
   /** Nobody has reached it in this period. */
@@ -35,12 +36,14 @@ const nackShare = 0.8
 export class Prober {
   readonly #deps: ProberDeps
   readonly #waiting = new Map<number, Waiting>()
-  #seq = 0
+  /** Begins anywhere: a late answer to an earlier start of this node is none to this one. */
+  #seq: number
   #round: Round | undefined
   #health = 0
 
   constructor(deps: ProberDeps) {
     this.#deps = deps
+    this.#seq = Math.floor(deps.random() * 2 ** 31)
   }
 
   /** 0 is well. Who hears others badly may be the sick one itself, and gives them so many times longer. */

@@ -50,6 +50,7 @@ export class Swim {
     this.#table = new MemberTable(() => deps.random())
     this.#prober = new Prober({
       ...{ agenda: this.#agenda, settings: deps.settings, table: this.#table },
+      random: () => deps.random(),
       send: (address, packet, to, first) => this.#send(address, packet, to, first),
       unreached: ({ id, incarnation }, now) => this.#hear(now, { state: 'suspect', id, incarnation }),
     })
