@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type DropReason, Envelopes } from '../../core/fleet/envelope.ts'
+import { packetBytes } from '../../plugins/lib/swim/wire.ts'
 
 interface Given {
   keys?: readonly string[]
@@ -132,6 +133,15 @@ describe('starts of a node', () => {
     expect([b.open(old), b.open(older)]).toEqual([undefined, undefined])
     expect(b.drops).toEqual(['stale', 'replayed'])
   })
+})
+
+test('a gossip packet with the longest names has at most 1,400 bytes', () => {
+  const name = 'n'.repeat(128)
+  const boot = '00000000-0000-0000-0000-000000000000'
+  const { envelopes } = make(name, { fleet: name, boot, wall: () => 9_999_999_999_999 })
+  const sealed = envelopes.seal('config-sync gossip message', new Uint8Array(packetBytes))
+  // The counter has one digit here, and up to 16.
+  expect(sealed.length + 15).toBeLessThanOrEqual(1400)
 })
 
 describe('what does not prove itself', () => {

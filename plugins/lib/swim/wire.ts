@@ -1,7 +1,7 @@
 /** What nodes say to each other: JSON, short. Who says it stands in the envelope around it. */
 
 /** A packet with its envelope, the longest names included, has at most 1,400 bytes. */
-export const packetBytes = 1000
+export const packetBytes = 980
 
 export type MemberState = 'alive' | 'suspect' | 'dead' | 'left'
 

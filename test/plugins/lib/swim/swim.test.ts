@@ -1,6 +1,7 @@
 /** The gossip protocol on a simulated network: what it promises, with numbers. */
 import { describe, expect, test } from 'vitest'
 import { suspicionMs } from '../../../../plugins/lib/swim/settings.ts'
+import { packetBytes } from '../../../../plugins/lib/swim/wire.ts'
 import { keyOf, settings, SimFleet } from '../../../fuzz/swim-fleet.ts'
 
 const { probeMs } = settings
@@ -208,6 +209,6 @@ test('no packet is longer than fits, in a fleet where everything is new at once'
   for (let number = 1; number <= 50; number++) fleet.announce(fleet.nodes[number], number)
   for (const node of fleet.nodes.slice(60)) node.crash()
   fleet.pass(20_000)
-  expect(fleet.longest).toBeLessThanOrEqual(1000)
+  expect(fleet.longest).toBeLessThanOrEqual(packetBytes)
   expect(fleet.longest).toBeGreaterThan(500)
 })
