@@ -10,7 +10,8 @@ import { filterUse, parsedText, storeUse, syncUse } from './uses.ts'
 const nameHint = 'expected a name: letters, digits, ".", "_" and "-", at most 128'
 const name = z.string({ error: nameHint }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, nameHint)
 
-const keyHint = 'expected a secret of 16 characters or more, or a list of 1 to 8: the first seals, all are accepted'
+const keyHint =
+  'expected a secret of 16 characters or more, or a list of 1 to 8: the first seals, all are accepted'
 const secret = z.string({ error: keyHint }).min(16, keyHint)
 const fleetKey = z
   .union([secret, z.array(secret).min(1, keyHint).max(8, keyHint)], { error: keyHint })

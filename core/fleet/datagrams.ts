@@ -36,7 +36,8 @@ export class Datagrams {
     if (this.#closed) throw new MillraceError('MR_NETWORK', 'this node has stopped')
     await new Promise<void>((resolve, reject) => {
       this.#socket.send(bytes, to.port, to.host, (cause) => {
-        if (cause) reject(new MillraceError('MR_NETWORK', `${nodeAddressText(to)}: ${cause.message}`, { cause }))
+        if (cause)
+          reject(new MillraceError('MR_NETWORK', `${nodeAddressText(to)}: ${cause.message}`, { cause }))
         else resolve()
       })
     })

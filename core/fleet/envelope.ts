@@ -1,6 +1,6 @@
 /** Proof of who sent a message that others could have written or recorded, and that it was not heard before. */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
-import { Senders, type SenderProblem } from './senders.ts'
+import { type SenderProblem, Senders } from './senders.ts'
 
 /** Why a message was dropped. */
 export type DropReason =

@@ -26,7 +26,12 @@ export class ExchangeServer {
 
   constructor(deps: ExchangeServerDeps) {
     this.#deps = deps
-    const limits = { headersTimeout: 5000, requestTimeout: 15_000, keepAliveTimeout: 30_000, maxHeaderSize: 4096 }
+    const limits = {
+      headersTimeout: 5000,
+      requestTimeout: 15_000,
+      keepAliveTimeout: 30_000,
+      maxHeaderSize: 4096,
+    }
     this.#server = createServer(limits, (request, response) => {
       this.#handle(request, response).catch(() => request.destroy())
     })

@@ -88,7 +88,9 @@ export class StoreMembers implements Members {
 
   #show(): void {
     const others = [...this.#records.values()].flatMap(({ node }) => node ?? [])
-    const all = [...others.filter(({ id }) => id !== this.self.id), this.self].sort((a, b) => (a.id < b.id ? -1 : 1))
+    const all = [...others.filter(({ id }) => id !== this.self.id), this.self].sort((a, b) =>
+      a.id < b.id ? -1 : 1,
+    )
     const isSame = JSON.stringify(all) === JSON.stringify(this.#all)
     if (isSame || this.#stopped) return
     this.#all = all

@@ -9,7 +9,7 @@ import { MillraceError } from '../host/errors.ts'
 import { isLoopback, type NodeAddress, nodeAddressText, parseNodeAddress } from './address.ts'
 import { Datagrams } from './datagrams.ts'
 import { type DropReason, Envelopes } from './envelope.ts'
-import { type ExchangeAnswer, exchangePath, ExchangeServer, longestExchange } from './exchange-server.ts'
+import { type ExchangeAnswer, ExchangeServer, exchangePath, longestExchange } from './exchange-server.ts'
 
 export interface NetworkDeps {
   readonly fleet: string
@@ -105,7 +105,8 @@ export class FleetNetwork {
     this.#datagrams ??= new Datagrams({
       at: this.#at,
       receive: (bytes, from) => this.#received(bytes, from),
-      failed: (error) => this.#deps.log.warn(`UDP of node.advertise: ${error.message}`, { code: 'MR_NETWORK' }),
+      failed: (error) =>
+        this.#deps.log.warn(`UDP of node.advertise: ${error.message}`, { code: 'MR_NETWORK' }),
     })
     return this.#datagrams
   }

@@ -66,7 +66,9 @@ export class RedisBus implements ConfigSync {
 
   async #publish(hint: Hint | undefined): Promise<void> {
     const payload = hint === undefined ? '' : JSON.stringify(hint)
-    await this.#publisher.call((redis) => redis.publish(this.#channel, this.#envelopes.sealText(this.#purpose, payload)))
+    await this.#publisher.call((redis) =>
+      redis.publish(this.#channel, this.#envelopes.sealText(this.#purpose, payload)),
+    )
   }
 
   async #subscribe(redis: Redis): Promise<void> {

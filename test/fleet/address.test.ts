@@ -11,12 +11,30 @@ test.each([
   expect(withNodePort(text)).toBe(full)
 })
 
-test.each(['', 'a b', 'http://a', 'a:0', 'a:65536', 'a:', '[a]:1', '[::1', 'a/b', 'a:1:2'])('%j is none', (text) => {
+test.each([
+  '',
+  'a b',
+  'http://a',
+  'a:0',
+  'a:65536',
+  'a:',
+  '[a]:1',
+  '[::1',
+  'a/b',
+  'a:1:2',
+])('%j is none', (text) => {
   expect(parseNodeAddress(text)).toBeUndefined()
 })
 
 test('only addresses of this machine are loopback', () => {
   expect(['127.0.0.1', '127.9.9.9', '::1', 'localhost'].filter((host) => !isLoopback(host))).toEqual([])
-  const others = ['0.0.0.0', '::', '10.0.0.1', '128.0.0.1', '127.0.0.1.evil.example', 'localhost.evil.example']
+  const others = [
+    '0.0.0.0',
+    '::',
+    '10.0.0.1',
+    '128.0.0.1',
+    '127.0.0.1.evil.example',
+    'localhost.evil.example',
+  ]
   expect(others.filter(isLoopback)).toEqual([])
 })

@@ -13,7 +13,13 @@ const minute = 60_000
 
 function make(id: string, { keys = ['key'], fleet = 'f', boot = `boot-${id}`, wall = () => 0 }: Given = {}) {
   const drops: DropReason[] = []
-  const envelopes = new Envelopes({ fleet, self: { id, boot }, keys, wall, dropped: (why) => drops.push(why) })
+  const envelopes = new Envelopes({
+    fleet,
+    self: { id, boot },
+    keys,
+    wall,
+    dropped: (why) => drops.push(why),
+  })
   return {
     drops,
     seal: (text: string) => envelopes.sealText('p', text),
@@ -169,7 +175,9 @@ describe('what does not prove itself', () => {
     const bytes = a.sealBytes('one')
     for (let at = 0; at < bytes.length; at++)
       for (let bit = 0; bit < 8; bit++)
-        expect(b.openBytes(bytes.map((byte, index) => (index === at ? byte ^ (1 << bit) : byte)))).toBeUndefined()
+        expect(
+          b.openBytes(bytes.map((byte, index) => (index === at ? byte ^ (1 << bit) : byte))),
+        ).toBeUndefined()
     for (const each of ['', 'x', text.slice(0, -1), text.slice(1), '☃'.repeat(60)])
       expect(b.open(each)).toBeUndefined()
     for (const each of [bytes.slice(0, 31), bytes.slice(0, 32), bytes.slice(1), new Uint8Array(100)])

@@ -21,7 +21,12 @@ test('members are those of the records, followed as they change; what is no reco
   }
   const of = (id: string, boot = 'y') => JSON.stringify({ ...self, id, boot, address: '127.0.0.1:2' })
   await put('b', of('b'))
-  for (const [id, value] of Object.entries({ c: 'nonsense', d: of('other'), e: of('e').replace('"lb"', '"x"'), f: '{}' }))
+  for (const [id, value] of Object.entries({
+    c: 'nonsense',
+    d: of('other'),
+    e: of('e').replace('"lb"', '"x"'),
+    f: '{}',
+  }))
     await put(id, value)
   await put('a', of('a', 'an earlier start'))
   await until('b is there', () => members.all().length === 2)

@@ -90,7 +90,9 @@ describe('dropped and counted', () => {
     await fleet.port.send(b.address, bytes('x'))
     await until('all have come', () => b.drops.length === 7)
     expect(heard).toEqual([['a', 'secret']])
-    expect([...b.drops].sort()).toEqual(['foreign', ...Array(4).fill('unproven'), 'replayed', 'unproven'].sort())
+    expect([...b.drops].sort()).toEqual(
+      ['foreign', ...Array(4).fill('unproven'), 'replayed', 'unproven'].sort(),
+    )
   })
 
   test('a request of another key, and an answer that is not from the fleet', async () => {
@@ -131,7 +133,10 @@ describe('a request fails with MR_NETWORK', () => {
     const giveUp = new AbortController()
     const given = a.port.request(b.address, bytes('?'), { timeoutMs: 5000, signal: giveUp.signal })
     giveUp.abort(new Error('changed my mind'))
-    await expect(given).rejects.toMatchObject({ ...failure, message: expect.stringContaining('changed my mind') })
+    await expect(given).rejects.toMatchObject({
+      ...failure,
+      message: expect.stringContaining('changed my mind'),
+    })
     hang = false
     await expect(a.port.request(b.address, bytes('?'), { timeoutMs: 5000 })).rejects.toThrow('it answers 500')
   })
@@ -152,7 +157,9 @@ describe('without a key', () => {
     await until('b has heard', () => heard.length > 0)
     const refusal = { code: 'MR_NETWORK', message: expect.stringContaining('need a fleetKey') }
     await expect(a.port.send('192.0.2.1:9902', bytes('x'))).rejects.toMatchObject(refusal)
-    await expect(a.port.request('lb-2.internal:9902', bytes('x'), { timeoutMs: 1 })).rejects.toMatchObject(refusal)
+    await expect(a.port.request('lb-2.internal:9902', bytes('x'), { timeoutMs: 1 })).rejects.toMatchObject(
+      refusal,
+    )
     const open = await node('c', { keys: [], address: '0.0.0.0:9902' })
     open.port.onMessage(() => {})
     await expect(open.network.ready()).rejects.toMatchObject(refusal)

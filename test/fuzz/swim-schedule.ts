@@ -130,6 +130,8 @@ export function runSwimSchedule(seed: number): SwimResult {
 
 function table(fleet: SimFleet): string {
   return fleet.running
-    .map((by) => `${by.id}: ${fleet.nodes.map((of) => `${of.id} ${fleet.opinion(by, of) ?? '-'}`).join(', ')}`)
+    .map(
+      (by) => `${by.id}: ${fleet.nodes.map((of) => `${of.id} ${fleet.opinion(by, of) ?? '-'}`).join(', ')}`,
+    )
     .join('\n')
 }

@@ -19,8 +19,7 @@ const gossip = (given: FleetNodeOptions, seeds: readonly string[] = []): Promise
 async function fleet(count: number, more: Partial<FleetNodeOptions> = {}) {
   const roster = new Roster()
   const nodes: MadeNode[] = []
-  for (let index = 0; index < count; index++)
-    nodes.push(await gossip({ id: `n${index}`, roster, ...more }))
+  for (let index = 0; index < count; index++) nodes.push(await gossip({ id: `n${index}`, roster, ...more }))
   return { roster, nodes }
 }
 
@@ -43,7 +42,10 @@ test('nodes without records find each other by a seed, and one that comes late h
   const first = await gossip({ id: 'a' })
   await allUp([first])
   await first.sync.announce?.('config', revision(1))
-  const others = [await gossip({ id: 'b' }, [first.self.address]), await gossip({ id: 'c' }, [first.self.address])]
+  const others = [
+    await gossip({ id: 'b' }, [first.self.address]),
+    await gossip({ id: 'c' }, [first.self.address]),
+  ]
   await allUp([first, ...others])
   await allHeard(others, 1)
   await others[0].sync.announce?.('config', revision(2))
@@ -52,7 +54,10 @@ test('nodes without records find each other by a seed, and one that comes late h
 
 test('hints are of the documents that matter to a node, and pass through it all the same', async () => {
   const roster = new Roster()
-  const [a, b] = [await gossip({ id: 'a', roster }), await gossip({ id: 'b', roster, documents: ['health/'] })]
+  const [a, b] = [
+    await gossip({ id: 'a', roster }),
+    await gossip({ id: 'b', roster, documents: ['health/'] }),
+  ]
   await allUp([a, b])
   await a.sync.announce?.('config', revision(1))
   await a.sync.announce?.('health/w1', revision(2))
@@ -94,7 +99,9 @@ describe('who is there', () => {
     await allUp(nodes)
     await nodes[0].cut()
     await until('it is down', () => nodes[0].states.at(-1) === 'down', { timeoutMs: 20_000 })
-    await expect(nodes[0].sync.announce?.('config', revision(1))).rejects.toMatchObject({ code: 'MR_NETWORK' })
+    await expect(nodes[0].sync.announce?.('config', revision(1))).rejects.toMatchObject({
+      code: 'MR_NETWORK',
+    })
   })
 })
 
@@ -120,7 +127,10 @@ test('nodes of another key or another fleet are not let in, and hear nothing', a
 test('two nodes of one id are told apart, and it is said', async () => {
   const { roster, nodes } = await fleet(2)
   await allUp(nodes)
-  const twin = await gossip({ id: 'n1', roster, registers: false }, nodes.map(({ self }) => self.address))
+  const twin = await gossip(
+    { id: 'n1', roster, registers: false },
+    nodes.map(({ self }) => self.address),
+  )
   await until('one of them says so', () =>
     [...nodes, twin].some(({ warnings }) => warnings.some((text) => text.includes('has the node id n1 too'))),
   )

@@ -1,6 +1,7 @@
 /** Push over real HTTP, with a handful of nodes. */
-import { describe, expect, test } from 'vitest'
+
 import type { FleetNode } from 'millrace'
+import { describe, expect, test } from 'vitest'
 import { MemoryStore } from '../conformance/memory-store.ts'
 import { FakeTime } from '../conformance/time.ts'
 import { type FleetNodeOptions, freeNodePort, type MadeNode, makeNode, Roster } from '../harness/fleet.ts'
@@ -73,7 +74,9 @@ test('a node that appears in the records after an announcement is told of it', a
   expect(late.hints).toEqual([['config', revision(5)]])
 })
 
-test('a node that was told and does not take the revision, by its own record, is told again', { timeout: 40_000 }, async () => {
+test('a node that was told and does not take the revision, by its own record, is told again', {
+  timeout: 40_000,
+}, async () => {
   const store = new MemoryStore(new FakeTime()).client()
   const roster = new Roster()
   const record = (applied: number) => JSON.stringify({ config: { applied: revision(applied), nack: null } })

@@ -29,7 +29,10 @@ async function startLb(id: string, store: MemoryStore, sync: object, more: objec
     sync: { ...sync, poll: '5m', reconcile: '1h' },
     ...more,
   })
-  const config = await loadConfig({ text, name: 'lb.json', directory }, { env: {}, plugins: registry.catalog() })
+  const config = await loadConfig(
+    { text, name: 'lb.json', directory },
+    { env: {}, plugins: registry.catalog() },
+  )
   const { log, lines } = testLog()
   const server = await startLbServer({
     ...{ config, registry, log },

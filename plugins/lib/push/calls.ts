@@ -8,12 +8,12 @@ export type Call =
   /** Ring me, at this address. */
   | { readonly type: 'callback'; readonly address: string }
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= 300
+const isText = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && value.length <= 300
 
 export function encodeCall(call: Call): Uint8Array {
   if (call.type === 'ring') return Buffer.from('["ring"]')
-  const rest =
-    call.type === 'hint' ? [call.document, call.revision.number, call.revision.id] : [call.address]
+  const rest = call.type === 'hint' ? [call.document, call.revision.number, call.revision.id] : [call.address]
   return Buffer.from(JSON.stringify([call.type, ...rest]))
 }
 

@@ -148,7 +148,8 @@ export class Delivery {
     this.#deps.retried()
     try {
       await this.#deps.call(document, revision)
-      if (!this.#wanted.has(document) && !this.#acks.has(document)) this.#expectAck(document, revision, again + 1)
+      if (!this.#wanted.has(document) && !this.#acks.has(document))
+        this.#expectAck(document, revision, again + 1)
     } catch {
       if (!this.#wanted.has(document)) void this.push(document, revision)
     }

@@ -1,5 +1,12 @@
 /** Hints by calls from the announcer to every node, and the proof that this node can be called. */
-import { type ConfigSync, type FleetNode, MillraceError, type Received, type RevisionRef, type SyncContext } from 'millrace'
+import {
+  type ConfigSync,
+  type FleetNode,
+  MillraceError,
+  type Received,
+  type RevisionRef,
+  type SyncContext,
+} from 'millrace'
 import { hasTaken } from './acks.ts'
 import { answer, type Call, decodeCall, encodeCall, isYes } from './calls.ts'
 import { Delivery } from './delivery.ts'
@@ -141,7 +148,9 @@ export class PushBus implements ConfigSync {
   #count(): void {
     let pending = 0
     for (const delivery of this.#deliveries.values()) pending += Number(delivery.pending > 0)
-    this.#context.metrics.gauge('push_pending', 'Nodes that an announcement is still to be brought to.').set(pending)
+    this.#context.metrics
+      .gauge('push_pending', 'Nodes that an announcement is still to be brought to.')
+      .set(pending)
   }
 
   async #beat(): Promise<void> {
@@ -163,7 +172,9 @@ export class PushBus implements ConfigSync {
     if (others.length === 0) return this.#call(address, { type: 'ring' }, callMs).catch(() => false)
     for (let asked = 0; asked < askedEachBeat && others.length > 0; asked++) {
       const [other] = others.splice(Math.floor(random() * others.length), 1)
-      const isHeard = await this.#call(other.address, { type: 'callback', address }, callMs).catch(() => false)
+      const isHeard = await this.#call(other.address, { type: 'callback', address }, callMs).catch(
+        () => false,
+      )
       if (isHeard) return true
     }
     return false

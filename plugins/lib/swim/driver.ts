@@ -105,7 +105,9 @@ export class SwimDriver {
     this.#warned = true
     const { log, members } = this.#deps.context
     const { id } = members.self
-    log.warn(`gossip: another node, heard from ${address}, has the node id ${id} too; expected one of each id`)
+    log.warn(
+      `gossip: another node, heard from ${address}, has the node id ${id} too; expected one of each id`,
+    )
   }
 
   async #leave(): Promise<void> {

@@ -52,15 +52,18 @@ export class GossipBus implements ConfigSync {
       }
       const stopped = (): void => end('this node has stopped')
       const attempt = (): void => {
-        if (clock.now() >= until) return end('no other node has answered')
+        if (clock.now() >= until) {
+          end('no other node has answered')
+          return
+        }
         timer = clock.after(Math.min(this.#options.probeMs / 2, until - clock.now()), attempt)
         const asked = swim.bring(clock.now(), news, () => end())
         this.#driver.goOn()
         if (asked === 0 && swim.isWhole) end()
       }
-      if (signal.aborted) return stopped()
       signal.addEventListener('abort', stopped)
-      attempt()
+      if (signal.aborted) stopped()
+      else attempt()
     })
   }
 

@@ -95,7 +95,11 @@ export class Prober {
   }
 
   /** Asks for another. */
-  relay(now: number, from: { readonly id: string; readonly address: string }, packet: Packet & { type: 'relay' }): void {
+  relay(
+    now: number,
+    from: { readonly id: string; readonly address: string },
+    packet: Packet & { type: 'relay' },
+  ): void {
     const { agenda, settings, send } = this.#deps
     const seq = ++this.#seq
     const name = `relay ${seq}`

@@ -9,7 +9,7 @@ export interface SwimSettings {
   readonly indirect: number
   /** A suspect is dead after this × max(1, log10 of the members) × `probeMs`. */
   readonly suspicion: number
-  /** News is passed on this × ⌈log10(members + 1)⌉ times by each. */
+  /** News is passed on this × ⌈log10(members + 1)⌉ times by each, and twice `fanout` at least. */
   readonly retransmit: number
   /** How often news is sent where no probe carries it, and to how many at once. */
   readonly gossipMs: number
@@ -44,8 +44,9 @@ export function suspicionMs({ suspicion, probeMs }: SwimSettings, members: numbe
   return suspicion * Math.max(1, Math.log10(members)) * probeMs
 }
 
-export function retransmitLimit({ retransmit }: SwimSettings, members: number): number {
-  return retransmit * Math.ceil(Math.log10(members + 1))
+/** In small fleets the formula gives little more than one round, which some may miss. */
+export function retransmitLimit({ retransmit, fanout }: SwimSettings, members: number): number {
+  return Math.max(2 * fanout, retransmit * Math.ceil(Math.log10(members + 1)))
 }
 
 /** memberlist: in fleets of more than 32 each doubling adds one interval. */

@@ -250,13 +250,12 @@ export class Swim {
   }
 
   #gossip(now: number): void {
-    const { settings } = this.#deps
-    this.#agenda.set('gossip', now + settings.gossipMs, (then) => this.#gossip(then))
+    const { gossipMs, fanout, remindMs } = this.#deps.settings
+    this.#agenda.set('gossip', now + gossipMs, (then) => this.#gossip(then))
     if (this.#broadcasts.size === 0) return
-    const mayHear = (member: SwimMember): boolean =>
-      isHere(member) || (member.state === 'dead' && now - member.since < settings.remindMs)
-    for (const { id, address } of this.#table.some(settings.fanout, mayHear))
-      this.#send(address, { type: 'gossip' }, id)
+    const here = this.#table.some(fanout, isHere)
+    const doubtful = this.#table.some(1, ({ state, since }) => state === 'dead' && now - since < remindMs)
+    for (const { id, address } of [...here, ...doubtful]) this.#send(address, { type: 'gossip' }, id)
   }
 
   #exchange(now: number): void {
@@ -291,8 +290,9 @@ export class Swim {
       const { state, id, incarnation } = member
       begin.push(encodeUpdate({ claim: { state, id, incarnation } }))
     }
-    const used = encodePacket(packet, begin).length + 1
-    const more = this.#broadcasts.take(packetBytes - used, retransmitLimit(this.#deps.settings, this.#size))
+    // What is told to the dead would count as told.
+    const room = !member || isHere(member) ? packetBytes - encodePacket(packet, begin).length - 1 : 0
+    const more = this.#broadcasts.take(room, retransmitLimit(this.#deps.settings, this.#size))
     this.#deps.port.send(address, encodePacket(packet, [...begin, ...more]))
   }
 }

@@ -88,7 +88,9 @@ function packetOf([letter, seq, target, address]: readonly unknown[]): Packet | 
 }
 
 export function encodeState({ claims, news }: WholeState): Uint8Array {
-  const texts = [...claims.map((claim) => ({ claim })), ...news.map((each) => ({ news: each }))].map(encodeUpdate)
+  const texts = [...claims.map((claim) => ({ claim })), ...news.map((each) => ({ news: each }))].map(
+    encodeUpdate,
+  )
   return Buffer.from(`[${texts.join(',')}]`)
 }
 

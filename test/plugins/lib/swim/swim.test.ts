@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { suspicionMs } from '../../../../plugins/lib/swim/settings.ts'
 import { packetBytes } from '../../../../plugins/lib/swim/wire.ts'
-import { keyOf, settings, SimFleet } from '../../../fuzz/swim-fleet.ts'
+import { keyOf, SimFleet, settings } from '../../../fuzz/swim-fleet.ts'
 
 const { probeMs } = settings
 const seeds = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1)
@@ -57,7 +57,9 @@ describe('a node that dies without a word', () => {
     const took = seeds(10).map((seed) => {
       const fleet = fleetOf(count, seed)
       fleet.nodes[1].crash()
-      const ms = fleet.until(bound, () => fleet.running.every((by) => fleet.opinion(by, fleet.nodes[1]) === 'dead'))
+      const ms = fleet.until(bound, () =>
+        fleet.running.every((by) => fleet.opinion(by, fleet.nodes[1]) === 'dead'),
+      )
       expect(ms, `seed ${seed}`).toBeDefined()
       expect(new Set(fleet.changes.map(({ id }) => id))).toEqual(new Set(['n1']))
       expect(fleet.running.some(({ swim }) => swim?.isWhole)).toBe(false)
@@ -136,7 +138,9 @@ describe('a suspicion', () => {
 })
 
 describe('a partition', () => {
-  test.each(seeds(5))('heals from either side, and what was announced on one is heard on the other (seed %d)', (seed) => {
+  test.each(
+    seeds(5),
+  )('heals from either side, and what was announced on one is heard on the other (seed %d)', (seed) => {
     const fleet = fleetOf(10, seed)
     for (const [index, node] of fleet.nodes.entries()) node.side = index % 2
     fleet.pass(60_000)
@@ -157,7 +161,9 @@ describe('a partition', () => {
 })
 
 describe('an announcement', () => {
-  test.each([10, 30, 100])('reaches all of %d nodes in a number of rounds that grows with the logarithm', (count) => {
+  test.each([
+    10, 30, 100,
+  ])('reaches all of %d nodes in a number of rounds that grows with the logarithm', (count) => {
     const rounds = seeds(5).map((seed) => {
       const fleet = fleetOf(count, seed)
       fleet.announce(fleet.nodes[seed], 1)
