@@ -47,13 +47,14 @@ const sealCharacters = 43
  */
 export class Envelopes {
   readonly #deps: EnvelopeDeps
-  readonly #senders = new Senders()
+  readonly #senders: Senders
   readonly #began: number
   #counter = 0
 
   constructor(deps: EnvelopeDeps) {
     this.#deps = deps
     this.#began = deps.wall()
+    this.#senders = new Senders(this.#began)
   }
 
   /** Of the message that was sealed last. */

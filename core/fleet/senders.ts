@@ -29,15 +29,17 @@ const toleranceMs = 5 * 60_000
 class Start {
   readonly boot: string
   readonly began: number
+  /** The counter that was heard first. */
+  readonly first: number
   heardAt = 0
   #newest: number
-  /** Bit n: the counter that is n behind the newest was heard. What came before the first may have been heard by an earlier
-   * start of this node: it counts as heard. */
-  #heard = everything
+  /** Bit n: the counter that is n behind the newest was heard. */
+  #heard = 0n
 
   constructor({ boot, began, counter }: Stamp) {
     this.boot = boot
     this.began = began
+    this.first = counter
     this.#newest = counter - 1
   }
 
@@ -62,10 +64,17 @@ class Start {
  * {@link toleranceMs}: nothing that the other has sent passes for new by then.
  *
  * The first message of a start must be of now, by the wall clock; from then on counters alone decide. So what was recorded
- * earlier cannot be replayed to a node that has just started and knows nobody.
+ * earlier cannot be replayed to a node that has just started and knows nobody. What comes after the first and was sealed before it
+ * is out of order, and new; but not if it was sent before this node began: then an earlier start of it may have heard it.
  */
 export class Senders {
+  readonly #began: number
   readonly #starts = new Map<string, Start>()
+
+  /** @param began when this node did: wall clock, milliseconds */
+  constructor(began: number) {
+    this.#began = began
+  }
 
   /** Undefined: it is new. */
   take(stamp: Stamp, nowWall: number): SenderProblem | undefined {
@@ -76,7 +85,8 @@ export class Senders {
       if (known && stamp.began <= known.began && nowWall - known.heardAt <= toleranceMs) return 'superseded'
       start = new Start(stamp)
     }
-    if (!start?.isNew(stamp.counter)) return 'replayed'
+    if (!start || (stamp.counter < start.first && stamp.sent < this.#began)) return 'replayed'
+    if (!start.isNew(stamp.counter)) return 'replayed'
     start.heardAt = nowWall
     this.#starts.delete(stamp.from)
     this.#starts.set(stamp.from, start)

@@ -75,9 +75,19 @@ describe('a message is heard once', () => {
     expect(b.drops).toEqual([])
   })
 
-  test('what was sealed before the first that a node hears counts as heard: it may have been, before that node began', () => {
+  test('what comes after the first and was sealed before it is out of order, and heard', () => {
     const [a, b] = [make('a'), make('b')]
     const before = a.seal('before')
+    expect(b.open(a.seal('first'))).toBe('first')
+    expect([b.open(before), b.open(before)]).toEqual(['before', undefined])
+  })
+
+  test('but not if it was sent before the node began: it may have been heard by an earlier start of it', () => {
+    let now = 0
+    const a = make('a', { wall: () => now })
+    const before = a.seal('before')
+    now = 1
+    const b = make('b', { wall: () => now })
     expect(b.open(a.seal('first'))).toBe('first')
     expect(b.open(before)).toBeUndefined()
     expect(b.drops).toEqual(['replayed'])
@@ -126,10 +136,11 @@ describe('starts of a node', () => {
 
   test('no more than 10,000 nodes are remembered; the one silent for longest is forgotten, and has to be of now again', () => {
     let now = 0
-    const b = make('b', { keys: [], wall: () => now })
     const [first, second] = ['first', 'second'].map((id) => make(id, { keys: [], wall: () => now }))
     const old = first.seal('old')
     const older = second.seal('old')
+    now = 1
+    const b = make('b', { keys: [], wall: () => now })
     expect([b.open(first.seal('x')), b.open(second.seal('x'))]).toEqual(['x', 'x'])
     for (let index = 0; index < 9_998; index++) b.open(make(`n${index}`, { keys: [] }).seal('x'))
     expect(b.open(second.seal('still known'))).toBe('still known')
