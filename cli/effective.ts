@@ -9,7 +9,7 @@ import type {
   RouteConfig,
   ServiceConfig,
 } from '../core/config/snapshot.ts'
-import { withoutSecrets } from './secrets.ts'
+import { hidden, withoutSecrets } from './secrets.ts'
 
 type Plain = Readonly<Record<string, unknown>>
 
@@ -199,6 +199,7 @@ function everything({ bootstrap, snapshot }: Config): Plain {
   const { limits, drain, accessLog, routes } = snapshot
   return {
     fleet: bootstrap.fleet,
+    ...(bootstrap.fleetKeys.length > 0 && { fleetKey: hidden }),
     node: bootstrap.node,
     admin: bootstrap.admin ? { address: addressText(bootstrap.admin) } : false,
     plugins: bootstrap.plugins.map((source) => (source.kind === 'path' ? source.location : source.specifier)),

@@ -17,10 +17,13 @@ import memory from './config-store/memory.ts'
 import redisStore from './config-store/redis.ts'
 import sqlite from './config-store/sqlite.ts'
 import zookeeper from './config-store/zookeeper.ts'
+import gossip from './config-sync/gossip.ts'
 import native from './config-sync/native.ts'
 import poll from './config-sync/poll.ts'
+import push from './config-sync/push.ts'
 import redisSync from './config-sync/redis.ts'
 import redisPubsub from './config-sync/redis-pubsub.ts'
+import swim from './failure-detector/swim.ts'
 import basicAuth from './filter/basic-auth.ts'
 import bodyLimit from './filter/body-limit.ts'
 import cacheControl from './filter/cache-control.ts'
@@ -56,9 +59,12 @@ export const builtins: readonly AnyPlugin[] = [
   zookeeper,
   native,
   poll,
+  gossip,
+  push,
   redisStore,
   redisSync,
   redisPubsub,
+  swim,
   basicAuth,
   bodyLimit,
   cacheControl,

@@ -7,6 +7,7 @@ import type { Bootstrap } from './snapshot.ts'
 export function bootstrapChanges(old: Bootstrap, next: Bootstrap): string[] {
   const pairs: readonly (readonly [key: string, old: unknown, next: unknown])[] = [
     ['fleet', old.fleet, next.fleet],
+    ['fleetKey', old.fleetKeys, next.fleetKeys],
     ['node.id', old.node.id, next.node.id],
     ['node.threads', old.node.threads, next.node.threads],
     ['node.data', old.node.data, next.node.data],

@@ -5,7 +5,6 @@ import { type Issue, openIssue, typeNames } from '../host/issue-words.ts'
 import type { ConfigDocument } from './document.ts'
 import { plainScalar } from './expand.ts'
 import type { ConfigPath } from './problems.ts'
-import { laterKeys } from './schema.ts'
 
 /** Reports every issue of a failed parse. `base`: where the parsed value stands in the file. */
 export function reportIssues(document: ConfigDocument, schema: z.ZodType, issues: readonly Issue[]): void {
@@ -21,7 +20,7 @@ function reportUnknownKeys(
   issue: Extract<Issue, { code: 'unrecognized_keys' }>,
 ): void {
   const path = issue.path as ConfigPath
-  const unavailable = path.length === 0 ? ['$schema', ...laterKeys] : []
+  const unavailable = path.length === 0 ? ['$schema'] : []
   const known = keysAt(schema, path, document.value).filter((key) => !unavailable.includes(key))
   for (const key of issue.keys) {
     document.report({

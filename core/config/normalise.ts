@@ -33,6 +33,7 @@ export function normaliseBootstrap(file: FileConfig, around: Surroundings): Boot
   const { node, admin } = file
   return {
     fleet: file.fleet,
+    fleetKeys: file.fleetKey === undefined ? [] : [file.fleetKey].flat(),
     node: {
       id: node.id,
       threads: node.threads ?? around.threads,

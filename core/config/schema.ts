@@ -1,6 +1,7 @@
 /** Schema of the config file: strict, units read, defaults filled in. What spans several values (names, duplicates,
  * files, plugin options) is in checks.ts. */
 import { z } from 'zod'
+import { parseNodeAddress } from '../fleet/address.ts'
 import { parseCidr, parseHostMatch, parseListenAddress } from './addresses.ts'
 import { fieldName, pem, serviceSchema } from './schema-service.ts'
 import { byteRate, duration, positiveDuration, size } from './units.ts'
@@ -9,18 +10,24 @@ import { filterUse, parsedText, storeUse, syncUse } from './uses.ts'
 const nameHint = 'expected a name: letters, digits, ".", "_" and "-", at most 128'
 const name = z.string({ error: nameHint }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, nameHint)
 
-/** Top-level keys of later versions. */
-export const laterKeys: readonly string[] = ['fleetKey']
+const keyHint =
+  'expected a secret of 16 characters or more, or a list of 1 to 8: the first seals, all are accepted'
+const secret = z.string({ error: keyHint }).min(16, keyHint)
+const fleetKey = z
+  .union([secret, z.array(secret).min(1, keyHint).max(8, keyHint)], { error: keyHint })
+  .meta({ description: 'Secret of the fleet: seals the messages between its nodes', writeOnly: true })
 
-/** Accepted so that the message can say more than "unknown key". */
-const notYet = z
-  .unknown()
-  .optional()
-  .superRefine((value, context) => {
-    if (value === undefined) return
-    context.addIssue({ code: 'custom', message: 'not available in this version' })
-  })
-  .describe('Not available in this version')
+const advertise = z
+  .string()
+  .refine(
+    (text) => parseNodeAddress(text) !== undefined,
+    'expected host or host:port, such as 10.0.0.7:9902 or "[fd00::7]:9902"',
+  )
+  .refine(
+    (text) => !['0.0.0.0', '::'].includes(parseNodeAddress(text)?.host ?? ''),
+    'expected one address that the other nodes reach, not all addresses of this machine',
+  )
+  .describe('Where the other nodes reach this one, by UDP and TCP')
 
 export const listenAddress = parsedText('expected host:port or unix:/path', parseListenAddress)
 const adminAddress = parsedText('expected host:port', (text) => {
@@ -117,13 +124,13 @@ const limits = z.strictObject({
 export const fileSchema = z.strictObject({
   $schema: z.string().optional(),
   fleet: name.default('default'),
-  fleetKey: notYet,
+  fleetKey: fleetKey.optional(),
   node: z
     .strictObject({
       id: name.default('lb-1'),
       threads: z.int().min(1).max(256).optional().describe('Data threads; one per core when absent'),
       data: z.string().min(1).default('./.millrace'),
-      advertise: z.string().min(1).default('127.0.0.1'),
+      advertise: advertise.default('127.0.0.1'),
       zone: z.string().default('').describe('Where this node is; services prefer backends of this zone'),
     })
     .prefault({}),

@@ -189,10 +189,13 @@ export interface DrainConfig {
 /** The half that is fixed at start; a reload that changes it is told that it needs a restart. */
 export interface Bootstrap {
   readonly fleet: string
+  /** Secrets (`fleetKey`): the first seals messages, all of them are accepted. Empty: none. */
+  readonly fleetKeys: readonly string[]
   readonly node: {
     readonly id: string
     readonly threads: number
     readonly data: string
+    /** As written: host or host:port. */
     readonly advertise: string
     /** Empty: nowhere in particular. */
     readonly zone: string

@@ -28,10 +28,10 @@ export interface SyncContext extends ProcessContext {
   /** Whose changes these are; `fleet:` of the config. A path segment: `A-Z a-z 0-9 . _ -`. */
   readonly fleet: string
   /**
-   * Secret of the fleet (`fleetKey`), for the HMAC of messages that do not go over {@link ProcessContext.network}: over fleet, kind
-   * and name of the plugin, sender, boot id and a counter. Undefined where there is none: then a checksum, and a warning.
+   * Secrets of the fleet (`fleetKey`), for the `Envelopes` of messages that do not go over {@link ProcessContext.network}: the
+   * first seals, all of them are accepted. Empty where there is none: then a checksum, and a warning.
    */
-  readonly fleetKey?: string | undefined
+  readonly fleetKeys: readonly string[]
   /** Prefixes of the documents whose changes matter to this node. Hints for others are ignored; a plugin that can, leaves them out. */
   readonly documents: readonly string[]
   /**

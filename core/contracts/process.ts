@@ -42,9 +42,10 @@ export interface Received {
 
 /**
  * Messages between the nodes of a fleet. The core puts each payload into an envelope: HMAC over fleet, kind and name of the plugin,
- * sender, boot id and a counter, made with `fleetKey` (without one: a checksum, and a warning). What does not prove itself, was
+ * sender, boot id and a counter, made with `fleetKey` (without one: a checksum). What does not prove itself, was
  * seen before, or is of another fleet, is dropped and counted, and no plugin sees it. So a message arrives unchanged,
- * from whom it says, at most once; or late, or out of order, or not at all.
+ * from whom it says, at most once; or late, or out of order, or not at all. Without a key nothing goes to, or is taken at, an
+ * address that is not a loopback address: `MR_NETWORK`.
  *
  * Plugins hear only instances of their own kind and name.
  */

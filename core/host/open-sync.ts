@@ -5,10 +5,11 @@ import { readSync } from '../config/uses.ts'
 import type { ConfigStore, RevisionRef } from '../contracts/config-store.ts'
 import type { ConfigSync } from '../contracts/config-sync.ts'
 import type { Log, Metrics } from '../contracts/plugin.ts'
-import type { FleetNode, Members, Network } from '../contracts/process.ts'
+import type { FleetNode } from '../contracts/process.ts'
+import { StoreMembers } from '../fleet/members.ts'
+import { FleetNetwork } from '../fleet/network.ts'
 import type { RawClock } from './clock.ts'
-import { MillraceError } from './errors.ts'
-import { createInstance } from './instance.ts'
+import { createInstance, type PluginInstance } from './instance.ts'
 import type { PluginRegistry } from './registry.ts'
 
 export interface SyncDeps {
@@ -16,6 +17,9 @@ export interface SyncDeps {
   readonly store: ConfigStore
   /** Whose changes these are. */
   readonly fleet: string
+  /** Secrets of the fleet, the first seals. Default: none. */
+  readonly fleetKeys?: readonly string[]
+  /** Its address is where the messages of the other nodes are taken. */
   readonly self: FleetNode
   /** Prefixes of the documents that matter here. */
   readonly documents: readonly string[]
@@ -48,29 +52,36 @@ export function syncUse(
   return storeUse ? { ...wanted, options: inheritOptions(registry.catalog(), storeUse, wanted) } : wanted
 }
 
-/** @throws MR_PLUGIN_UNKNOWN, MR_PLUGIN_OPTIONS, MR_PLUGIN_CREATE, MR_PLUGIN_TIMEOUT; a bus that is down is none of these */
+/** @throws MR_PLUGIN_UNKNOWN, MR_PLUGIN_OPTIONS, MR_PLUGIN_CREATE, MR_PLUGIN_TIMEOUT; MR_LISTEN, MR_NETWORK when messages cannot
+ * be taken at the node's address; a bus that is down is none of these */
 export async function openSync(use: SyncUse, deps: SyncDeps): Promise<OpenSync> {
-  const { registry, store, fleet, self, documents, directory, clock, random, log, metrics } = deps
-  const made = await createInstance(registry.find('config-sync', use.use), 'config-sync', use.options, {
-    ...{ id: 'sync', path: use.path, directory, clock, log, metrics, store, fleet, documents },
-    random: () => random(),
-    network: noNetwork(),
-    members: alone(self),
-    hint: (document, revision) => deps.hint(document, revision),
-    bus: (state) => deps.bus(state),
+  const { registry, store, fleet, fleetKeys = [], self, documents, directory, clock, random, log, metrics } =
+    deps
+  const members = new StoreMembers({ self, store, clock, random: () => random(), log })
+  const network = new FleetNetwork({
+    ...{ fleet, self, keys: fleetKeys, clock, log },
+    dropped: (reason) => metrics.counter(`messages_dropped_${reason}`, `Messages dropped: ${reason}.`).add(),
   })
-  return { sync: made.instance, stop: () => made.stop() }
-}
-
-function alone(self: FleetNode): Members {
-  const all = [self]
-  return { self, all: () => all, watch: () => ({ cancel() {} }) }
-}
-
-/** Messages between nodes need `fleetKey`, which this version does not have: a plugin that sends any is told so. */
-function noNetwork(): Network {
-  const refuse = async (): Promise<never> => {
-    throw new MillraceError('MR_NETWORK', 'messages between nodes are not available in this version')
+  let made: PluginInstance<'config-sync'> | undefined
+  const stop = async (): Promise<void> => {
+    // The plugin may say goodbye.
+    await made?.stop()
+    members.stop()
+    await network.close()
   }
-  return { send: refuse, request: refuse, onMessage() {}, onRequest() {} }
+  try {
+    made = await createInstance(registry.find('config-sync', use.use), 'config-sync', use.options, {
+      ...{ id: 'sync', path: use.path, directory, clock, log, metrics },
+      ...{ store, fleet, fleetKeys, documents, members },
+      random: () => random(),
+      network: network.for(`config-sync ${use.use}`),
+      hint: (document, revision) => deps.hint(document, revision),
+      bus: (state) => deps.bus(state),
+    })
+    await network.ready()
+    return { sync: made.instance, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
 }

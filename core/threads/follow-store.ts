@@ -7,6 +7,7 @@ import type { SyncState } from '../config/sync/state.ts'
 import { configDocument } from '../config/sync/value.ts'
 import type { ConfigStore } from '../contracts/config-store.ts'
 import type { Log } from '../contracts/plugin.ts'
+import { withNodePort } from '../fleet/address.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
 import { type OpenStore, openStore } from '../host/open-store.ts'
 import { type OpenSync, openSync, syncUse } from '../host/open-sync.ts'
@@ -59,9 +60,11 @@ export class StoreFollower {
 
   async start(): Promise<void> {
     const { server, config, registry, log, clock = systemClock, random = Math.random } = this.#options
-    const { fleet, node, store: storeUse } = config.bootstrap
+    const { fleet, fleetKeys, node, store: storeUse } = config.bootstrap
     const { directory } = config.snapshot
     const boot = randomUUID()
+    const address = withNodePort(node.advertise)
+    const self = { id: node.id, boot, role: 'lb', address, zone: node.zone } as const
     this.#store = this.#options.store
       ? { store: this.#options.store, stop: async () => {} }
       : await openStore(storeUse ?? { use: '', options: {}, path: 'store' }, {
@@ -72,7 +75,7 @@ export class StoreFollower {
     const { store } = this.#store
     const use = syncUse(config.bootstrap, store, registry)
     const engine = new SyncEngine({
-      ...{ store, clock, random, log, node: { id: node.id, boot } },
+      ...{ store, clock, random, log, node: self },
       ...{ pollMs: use.pollMs, reconcileMs: use.reconcileMs },
       lastGood: new LastKnownGoodFiles(node.data, fleet, log),
       use: (data, origin) => this.#halves.useDynamic(data, origin),
@@ -81,10 +84,9 @@ export class StoreFollower {
     this.#engine = engine
     server.showSync(() => engine.state())
     const started = engine.start()
-    const self = { id: node.id, boot, role: 'lb', address: node.advertise, zone: node.zone } as const
     this.#sync = await openSync(use, {
-      fleet,
-      ...{ registry, store, self, documents: [configDocument], directory, clock, random, log },
+      ...{ fleet, fleetKeys, registry, store, self, documents: [configDocument] },
+      ...{ directory, clock, random, log },
       metrics: server.metricsOf('sync', use.use),
       hint: (document, revision) => engine.hint(document, revision),
       bus: (state) => engine.bus(state),

@@ -1,7 +1,6 @@
 /** Hints over Redis pub/sub: one channel a fleet, one subscription a node. */
 import type { Redis, RedisOptions } from 'ioredis'
-import type { ConfigSync, RevisionRef, SyncContext, Timer } from 'millrace'
-import { Envelopes } from './envelope.ts'
+import { type ConfigSync, Envelopes, type RevisionRef, type SyncContext, type Timer } from 'millrace'
 import { RedisLink } from './redis-link.ts'
 import { type Connection, driverOptions, placeOf } from './redis-options.ts'
 
@@ -21,6 +20,7 @@ type Hint = readonly [document: string, number?: number, id?: string]
 export class RedisBus implements ConfigSync {
   readonly #context: SyncContext
   readonly #envelopes: Envelopes
+  readonly #purpose: string
   readonly #channel: string
   readonly #heartbeatMs: number | undefined
   readonly #subscriber: RedisLink
@@ -37,7 +37,13 @@ export class RedisBus implements ConfigSync {
     const { self } = context.members
     this.#context = context
     this.#channel = `{millrace:${context.fleet}}:${name}`
-    this.#envelopes = new Envelopes(`config-sync ${name}`, context.fleet, self, context.fleetKey)
+    this.#purpose = `config-sync ${name}`
+    this.#envelopes = new Envelopes({
+      ...{ fleet: context.fleet, self, keys: context.fleetKeys },
+      wall: () => context.clock.wall(),
+      dropped: (reason) =>
+        context.metrics.counter(`messages_dropped_${reason}`, `Messages dropped: ${reason}.`).add(),
+    })
     this.#heartbeatMs = options.heartbeat
     const link = (role: string, limitMs: number, told: { onUp?(redis: Redis): void; onDown?(): void }) => {
       const driver = driverOptions(options, `millrace:${context.fleet}:${self.id}:${role}`, context)
@@ -60,7 +66,9 @@ export class RedisBus implements ConfigSync {
 
   async #publish(hint: Hint | undefined): Promise<void> {
     const payload = hint === undefined ? '' : JSON.stringify(hint)
-    await this.#publisher.call((redis) => redis.publish(this.#channel, this.#envelopes.seal(payload)))
+    await this.#publisher.call((redis) =>
+      redis.publish(this.#channel, this.#envelopes.sealText(this.#purpose, payload)),
+    )
   }
 
   async #subscribe(redis: Redis): Promise<void> {
@@ -84,10 +92,10 @@ export class RedisBus implements ConfigSync {
   }
 
   #receive(text: string): void {
-    const message = this.#envelopes.open(text)
-    if (!message || this.#context.signal.aborted) return
+    const message = this.#envelopes.openText(text)
+    if (message?.purpose !== this.#purpose || this.#context.signal.aborted) return
     this.#heard()
-    const hint = hintOf(message.payload)
+    const hint = hintOf(Buffer.from(message.payload).toString())
     if (hint === undefined) return
     const [document, number, id] = hint
     if (!this.#context.documents.some((prefix) => document.startsWith(prefix))) return
@@ -154,7 +162,7 @@ export async function createBus(
   name: string,
 ): Promise<ConfigSync> {
   const driver = await import('ioredis')
-  if (context.fleetKey === undefined)
+  if (context.fleetKeys.length === 0)
     context.log.warn('there is no fleetKey: whoever can write to the bus can make this node read the store')
   return new RedisBus(context, options, name, (given) => new driver.Redis(given))
 }

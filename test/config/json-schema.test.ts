@@ -60,10 +60,11 @@ describe('JSON Schema', () => {
 test('changes of fleet, node, admin and probing need a restart, others do not', async () => {
   const { bootstrap } = await load(web)
   const next = await load(
-    `${web}fleet: b\nnode: { id: x, threads: 2, data: /d, advertise: a }\nadmin: { address: "127.0.0.1:1" }\nprobing: orchestrator\n`,
+    `${web}fleet: b\nfleetKey: a secret of the fleet\nnode: { id: x, threads: 2, data: /d, advertise: a }\nadmin: { address: "127.0.0.1:1" }\nprobing: orchestrator\n`,
   )
   expect(bootstrapChanges(bootstrap, next.bootstrap)).toEqual([
     'fleet',
+    'fleetKey',
     'node.id',
     'node.threads',
     'node.data',

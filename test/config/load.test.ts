@@ -44,6 +44,7 @@ describe('defaults', () => {
     const { bootstrap, snapshot, files, warnings } = await load(oneService)
     expect(bootstrap).toEqual({
       fleet: 'default',
+      fleetKeys: [],
       node: { id: 'lb-1', threads: 1, data: '/nowhere/.millrace', advertise: '127.0.0.1', zone: '' },
       admin: undefined,
       probing: 'self',

@@ -132,7 +132,7 @@ export class Stage<K extends PluginKind> {
         return {
           ...process,
           fleet: 'default',
-          fleetKey: 'of-the-conformance-kit',
+          fleetKeys: ['of-the-conformance-kit'],
           documents: [''],
           hint: (document: string, revision?: RevisionRef) => told.push({ call: 'hint', document, revision }),
           bus: (state: 'up' | 'down') => told.push({ call: 'bus', state }),

@@ -56,7 +56,7 @@ export interface MadeSync {
 
 export interface SyncNode extends Scoped {
   readonly fleet?: string
-  readonly fleetKey?: string
+  readonly fleetKeys?: readonly string[]
   readonly id?: string
   readonly documents?: readonly string[]
 }
@@ -75,7 +75,7 @@ export async function makeSync(options: object, given: SyncNode = {}): Promise<M
   const { instance, stop } = await createInstance(syncPlugin(), 'config-sync', options, {
     ...deps(warnings),
     fleet: given.fleet ?? 'default',
-    fleetKey: given.fleetKey,
+    fleetKeys: given.fleetKeys ?? [],
     documents: given.documents ?? [''],
     store: new MemoryStore(new FakeTime()).client(),
     network: undefined as never,

@@ -12,7 +12,7 @@ test('a master dies under writes: store and sync go to the promoted replica, and
   const options = { sentinels, name, timeout: '2s' }
   const { store } = await makeStore({ ...options, wait: { replicas: 1, timeout: '500ms' } })
   const reader = await makeStore(options)
-  const key = { fleetKey: 'secret' }
+  const key = { fleetKeys: ['secret'] }
   const [a, b] = [await makeSync(options, { ...key, id: 'a' }), await makeSync(options, { ...key, id: 'b' })]
   await until('both are up', () => [a, b].every(({ states }) => states.at(-1) === 'up'))
   let head: Revision | null = null

@@ -7,7 +7,7 @@ import { type MadeSync, makeSync, type SyncNode } from '../harness/redis-store.t
 import { startRelay } from '../harness/relay.ts'
 import { until } from '../harness/until.ts'
 
-const fleetKey = 'a secret of the whole fleet'
+const fleetKeys = ['a secret of the whole fleet']
 const revision = { number: 7, id: 'w-7' }
 const up = (node: MadeSync): Promise<unknown> => until('the bus is up', () => node.states.at(-1) === 'up')
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 
 const node = (given: SyncNode = {}, more: object = {}): Promise<MadeSync> =>
-  makeSync({ url: server.url, timeout: '1s', ...more }, { fleetKey, ...given })
+  makeSync({ url: server.url, timeout: '1s', ...more }, { fleetKeys, ...given })
 
 /** Another client of the same server. */
 function client(): Redis {
@@ -57,8 +57,8 @@ describe('a message that does not prove itself is dropped', () => {
     const fleet = 'proof'
     const said = await listen(fleet)
     const [a, b] = [await node({ fleet, id: 'a' }), await node({ fleet, id: 'b' })]
-    const stranger = await node({ fleet, id: 'x', fleetKey: 'another secret' })
-    const keyless = await node({ fleet, id: 'y', fleetKey: undefined })
+    const stranger = await node({ fleet, id: 'x', fleetKeys: ['another secret'] })
+    const keyless = await node({ fleet, id: 'y', fleetKeys: [] })
     await Promise.all([a, b, stranger, keyless].map(up))
     await a.sync.announce?.('config', revision)
     await until('b has heard', () => b.hints.length === 1)
@@ -92,8 +92,8 @@ test('a node that was started again counts anew, and is heard', async () => {
 test('a server that is stopped is found to be down by its silence, and is up again with it', async () => {
   const own = await startRedis()
   const options = { url: own.url, heartbeat: '100ms', timeout: '500ms' }
-  const a = await makeSync(options, { fleetKey, id: 'a' })
-  const b = await makeSync(options, { fleetKey, id: 'b' })
+  const a = await makeSync(options, { fleetKeys, id: 'a' })
+  const b = await makeSync(options, { fleetKeys, id: 'b' })
   await Promise.all([a, b].map(up))
   own.pause()
   await until('both are down', () => [a, b].every(({ states }) => states.at(-1) === 'down'))

@@ -13,7 +13,7 @@ import { relate } from './branch.ts'
 import { ForkHold } from './fork-hold.ts'
 import { HintFilter } from './hint-filter.ts'
 import type { LastKnownGood, SavedConfig } from './last-known-good.ts'
-import { NodeRecord } from './node-record.ts'
+import { NodeRecord, type NodeRecordDeps } from './node-record.ts'
 import { Reach } from './reach.ts'
 import { type RevisionAt, type SyncState, sameRevision, type UseResult } from './state.ts'
 import { StoreView } from './store-view.ts'
@@ -25,7 +25,8 @@ export interface SyncEngineDeps {
   random(): number
   readonly log: Log
   readonly lastGood: LastKnownGood
-  readonly node: { readonly id: string; readonly boot: string }
+  /** Who this is, for its record. */
+  readonly node: NodeRecordDeps['node']
   /** How often the heads are read while the bus is down, and how seldom the store is asked while it is up. */
   readonly pollMs: number
   readonly reconcileMs: number

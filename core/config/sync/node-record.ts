@@ -5,6 +5,7 @@
  */
 import type { ConfigStore, PutResult } from '../../contracts/config-store.ts'
 import type { Log } from '../../contracts/plugin.ts'
+import type { FleetNode } from '../../contracts/process.ts'
 import type { RawClock, RawTimer } from '../../host/clock.ts'
 import { canonical } from '../canonical.ts'
 import type { Fork, Nack, RevisionAt } from './state.ts'
@@ -23,7 +24,8 @@ export interface NodeRecordDeps {
   readonly store: Pick<ConfigStore, 'get' | 'put'>
   readonly clock: RawClock
   readonly log: Log
-  readonly node: { readonly id: string; readonly boot: string }
+  /** Who this is; all of it stands in the record. */
+  readonly node: Pick<FleetNode, 'id' | 'boot'> & Partial<FleetNode>
   /** Unique, at least 64 random bits. */
   newId(): string
 }
@@ -118,9 +120,8 @@ export class NodeRecord {
   }
 
   #valueOf(before: Uint8Array | null, report: ConfigReport): Uint8Array {
-    const { id, boot } = this.#deps.node
     const nack = report.nack && { ...report.nack, reason: report.nack.reason.slice(0, longestReason) }
-    return Buffer.from(canonical({ ...record(before), id, boot, config: { ...report, nack } }))
+    return Buffer.from(canonical({ ...record(before), ...this.#deps.node, config: { ...report, nack } }))
   }
 }
 

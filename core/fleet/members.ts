@@ -1,0 +1,116 @@
+/** Who is in the fleet, by the durable records `node/<id>` of its store. Read beside everything else, and only where a plugin asks. */
+import type { ConfigStore } from '../contracts/config-store.ts'
+import type { Log, Timer } from '../contracts/plugin.ts'
+import type { FleetNode, Members } from '../contracts/process.ts'
+import type { RawClock, RawTimer } from '../host/clock.ts'
+import { parseNodeAddress } from './address.ts'
+
+export interface MembersDeps {
+  readonly self: FleetNode
+  readonly store: Pick<ConfigStore, 'heads' | 'get'>
+  readonly clock: RawClock
+  random(): number
+  readonly log: Log
+  /** How often the records are looked at (jitter ± 25 %); default 10 s. After a failure 2 s. */
+  readonly lookMs?: number
+}
+
+const prefix = 'node/'
+const againMs = 2000
+
+export class StoreMembers implements Members {
+  readonly self: FleetNode
+  readonly #deps: MembersDeps
+  /** By document, with the id of the revision that it was read in; undefined: no node's record. */
+  readonly #records = new Map<string, { readonly revision: string; readonly node: FleetNode | undefined }>()
+  readonly #watchers = new Set<() => void>()
+  #all: readonly FleetNode[]
+  #timer: RawTimer | undefined
+  #began = false
+  #stopped = false
+
+  constructor(deps: MembersDeps) {
+    this.#deps = deps
+    this.self = deps.self
+    this.#all = [deps.self]
+  }
+
+  all(): readonly FleetNode[] {
+    this.#begin()
+    return this.#all
+  }
+
+  watch(changed: () => void): Timer {
+    this.#begin()
+    const watcher = (): void => changed()
+    this.#watchers.add(watcher)
+    return { cancel: () => void this.#watchers.delete(watcher) }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+    this.#watchers.clear()
+  }
+
+  #begin(): void {
+    if (this.#began || this.#stopped) return
+    this.#began = true
+    void this.#look()
+  }
+
+  async #look(): Promise<void> {
+    const { clock, random, log, lookMs = 10_000 } = this.#deps
+    let waitMs = lookMs
+    try {
+      await this.#read()
+    } catch (error) {
+      // The engine says that the store is down; who was there stays.
+      log.debug('the records of the nodes cannot be read', { error })
+      waitMs = Math.min(lookMs, againMs)
+    }
+    if (this.#stopped) return
+    this.#timer = clock.after(waitMs * (0.75 + random() / 2), () => void this.#look())
+  }
+
+  async #read(): Promise<void> {
+    const { store } = this.#deps
+    const heads = await store.heads(prefix)
+    const there = new Set(heads.map(({ document }) => document))
+    for (const document of this.#records.keys()) if (!there.has(document)) this.#records.delete(document)
+    for (const { document, revision, tombstone } of heads) {
+      if (this.#records.get(document)?.revision === revision.id) continue
+      const value = tombstone ? null : ((await store.get(document))?.value ?? null)
+      this.#records.set(document, { revision: revision.id, node: nodeOf(document, value) })
+    }
+    this.#show()
+  }
+
+  #show(): void {
+    const others = [...this.#records.values()].flatMap(({ node }) => node ?? [])
+    const all = [...others.filter(({ id }) => id !== this.self.id), this.self].sort((a, b) =>
+      a.id < b.id ? -1 : 1,
+    )
+    const isSame = JSON.stringify(all) === JSON.stringify(this.#all)
+    if (isSame || this.#stopped) return
+    this.#all = all
+    for (const watcher of [...this.#watchers]) watcher()
+  }
+}
+
+const roles = ['lb', 'orchestrator', 'dns']
+
+/** Undefined: not a record of a node, or of one that nobody reaches. */
+function nodeOf(document: string, value: Uint8Array | null): FleetNode | undefined {
+  let record: Partial<Record<keyof FleetNode, unknown>>
+  try {
+    record = JSON.parse(Buffer.from(value ?? []).toString()) ?? {}
+  } catch {
+    return undefined
+  }
+  const { id, boot, role, address, zone } = record
+  if (typeof id !== 'string' || typeof boot !== 'string' || document !== `${prefix}${id}`) return undefined
+  if (typeof address !== 'string' || parseNodeAddress(address) === undefined) return undefined
+  if (!roles.includes(role as string)) return undefined
+  return { id, boot, role: role as FleetNode['role'], address, zone: typeof zone === 'string' ? zone : '' }
+}
