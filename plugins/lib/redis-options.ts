@@ -9,14 +9,16 @@ const endpoint = z
   .string()
   .regex(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:[\]/@]+):\d{1,5}$/, 'expected host:port, IPv6 in brackets')
 
+/** redis://[user:password@]host[:port][/db], or rediss://… over TLS. */
+export const redisUrl = z
+  .url({ protocol: /^rediss?$/, error: 'expected redis://host:port or rediss://host:port' })
+  .refine((text) => /^\/?\d{0,4}$/.test(pathOf(text)), 'expected the number of a database after the slash')
+  .meta({ writeOnly: true })
+
 /** Fields of the options; a plugin adds its own. */
 export const connectionFields = {
-  /** Where the server is: redis://[user:password@]host[:port][/db], or rediss://… over TLS. Default redis://127.0.0.1:6379. */
-  url: z
-    .url({ protocol: /^rediss?$/, error: 'expected redis://host:port or rediss://host:port' })
-    .refine((text) => /^\/?\d{0,4}$/.test(pathOf(text)), 'expected the number of a database after the slash')
-    .meta({ writeOnly: true })
-    .optional(),
+  /** Where the server is. Default redis://127.0.0.1:6379. */
+  url: redisUrl.optional(),
   username: z.string().min(1).optional(),
   password: z.string().min(1).meta({ writeOnly: true }).optional(),
   /** TLS, to the Sentinels too. `{}` trusts the system's certificates. */
