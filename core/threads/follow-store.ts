@@ -8,6 +8,7 @@ import { configDocument } from '../config/sync/value.ts'
 import type { ConfigStore } from '../contracts/config-store.ts'
 import type { Log } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
+import { type OpenRelay, openRelay } from '../host/open-relay.ts'
 import { type OpenStore, openStore } from '../host/open-store.ts'
 import { type OpenSync, openSync, syncUse } from '../host/open-sync.ts'
 import type { PluginRegistry } from '../host/registry.ts'
@@ -47,6 +48,7 @@ export class StoreFollower {
   readonly #halves: Halves
   #store: OpenStore | undefined
   #sync: OpenSync | undefined
+  #relay: OpenRelay | undefined
   #engine: SyncEngine | undefined
   #stopped: Promise<void> | undefined
 
@@ -88,6 +90,10 @@ export class StoreFollower {
       hint: (document, revision) => engine.hint(document, revision),
       bus: (state) => engine.bus(state),
     })
+    this.#relay = await openRelay({
+      ...{ registry, store, fleet, self, clock, random, log, sync: this.#sync.sync },
+      metrics: server.metricsOf('lock', 'store'),
+    })
     await started
   }
 
@@ -109,6 +115,7 @@ export class StoreFollower {
   }
 
   async #stop(): Promise<void> {
+    await this.#relay?.stop()
     await this.#sync?.stop()
     await this.#engine?.stop()
     await this.#store?.stop()
