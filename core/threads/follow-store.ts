@@ -8,6 +8,7 @@ import { configDocument } from '../config/sync/value.ts'
 import type { ConfigStore } from '../contracts/config-store.ts'
 import type { Log } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
+import { type OpenBackups, openBackups } from '../host/open-backups.ts'
 import { type OpenRelay, openRelay } from '../host/open-relay.ts'
 import { type OpenStore, openStore } from '../host/open-store.ts'
 import { type OpenSync, openSync, syncUse } from '../host/open-sync.ts'
@@ -24,6 +25,8 @@ export interface FollowOptions {
   readonly log: Log
   readonly clock?: RawClock
   random?(): number
+  /** Of the commands that take backups; default: this process's. */
+  readonly env?: Readonly<Record<string, string | undefined>>
   /** Instead of the config's; for tests. */
   readonly store?: ConfigStore
 }
@@ -49,6 +52,7 @@ export class StoreFollower {
   #store: OpenStore | undefined
   #sync: OpenSync | undefined
   #relay: OpenRelay | undefined
+  #backups: OpenBackups | undefined
   #engine: SyncEngine | undefined
   #stopped: Promise<void> | undefined
 
@@ -90,10 +94,12 @@ export class StoreFollower {
       hint: (document, revision) => engine.hint(document, revision),
       bus: (state) => engine.bus(state),
     })
-    this.#relay = await openRelay({
-      ...{ registry, store, fleet, self, clock, random, log, sync: this.#sync.sync },
-      metrics: server.metricsOf('lock', 'store'),
-    })
+    const metrics = server.metricsOf('lock', 'store')
+    const parts = { registry, store, fleet, self, clock, random, log, metrics }
+    this.#relay = await openRelay({ ...parts, sync: this.#sync.sync })
+    const { backup } = config.bootstrap
+    if (backup)
+      this.#backups = await openBackups(backup, { ...parts, env: this.#options.env ?? process.env })
     await started
   }
 
@@ -115,7 +121,7 @@ export class StoreFollower {
   }
 
   async #stop(): Promise<void> {
-    await this.#relay?.stop()
+    await Promise.all([this.#relay?.stop(), this.#backups?.stop()])
     await this.#sync?.stop()
     await this.#engine?.stop()
     await this.#store?.stop()
