@@ -1,3 +1,4 @@
+/** Waiting that can be called off. */
 import type { RawClock } from './clock.ts'
 
 /** Resolves after `ms`, or as soon as one of the signals has fired. */
