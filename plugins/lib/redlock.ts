@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { type Clock, type FencingToken, type Lease, MillraceError } from 'millrace'
-import { HeldLease } from './held-lease.ts'
+import { HeldLease, type LeaseTerms } from './held-lease.ts'
 import type { RedisLink } from './redis-link.ts'
 import { runScript } from './redis-run.ts'
 import type { Script } from './redis-scripts.ts'
@@ -17,8 +17,8 @@ import { checkLease } from './store-checks.ts'
 const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') })
 
 /**
- * KEYS: lock. ARGV: holder, ttl. SET NX PX, and the same again by whoever has it: an answer may have been lost, and a server that
- * came back empty in the middle of a holding takes part in it again.
+ * KEYS: lock. ARGV: value, ttl. SET NX PX, and the same again by whoever has it: a server that came back empty in the middle of a
+ * holding takes part in it again.
  */
 const holdText = `
 local held = redis.call('GET', KEYS[1])
@@ -27,7 +27,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `
 
-/** KEYS: lock. ARGV: holder. */
+/** KEYS: lock. ARGV: value. */
 const freeText = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
@@ -46,6 +46,9 @@ export interface RedlockServers {
 type Outcome = 'won' | 'refused' | MillraceError
 
 interface Vote {
+  /** The key of the lock, and what stands under it: of this try and no other, so that giving one back never takes from the next. */
+  readonly key: string
+  readonly value: string
   /** Settles when it is certain. */
   readonly outcome: Promise<Outcome>
   /** By node; none rejects. */
@@ -57,6 +60,7 @@ export class Redlock {
   readonly #majority: number
   readonly #hold = script(holdText)
   readonly #free = script(freeText)
+  #takes = 0
 
   constructor(servers: RedlockServers) {
     this.#servers = servers
@@ -68,37 +72,36 @@ export class Redlock {
     checkLease(name, holder, ttlMs)
     const { clock } = this.#servers
     const sent = clock.now()
-    const vote = this.#vote(name, holder, ttlMs)
+    const vote = this.#vote(name, `${holder}/${++this.#takes}`, ttlMs)
     const outcome = await vote.outcome
     if (outcome !== 'won') {
-      void this.#giveBack(name, holder, vote)
+      void this.#giveBack(vote)
       if (outcome === 'refused') return undefined
       throw outcome
     }
     try {
       const token = await this.#servers.token(name, holder)
-      return this.#leaseOf({ name, holder, token, ttlMs }, sent)
+      return this.#leaseOf({ name, holder, token, ttlMs }, sent, vote)
     } catch (error) {
-      void this.#giveBack(name, holder, vote)
+      void this.#giveBack(vote)
       throw error
     }
   }
 
-  #leaseOf(terms: ConstructorParameters<typeof HeldLease>[0], sent: number): Lease {
-    const { name, holder, ttlMs } = terms
-    let last: Vote | undefined
+  #leaseOf(terms: LeaseTerms, sent: number, taken: Vote): Lease {
+    let last = taken
     const calls = {
       renew: async (): Promise<boolean> => {
-        const vote = this.#vote(name, holder, ttlMs)
+        const vote = this.#vote(terms.name, taken.value, terms.ttlMs)
         last = vote
         const outcome = await vote.outcome
         if (outcome instanceof MillraceError) throw outcome
         // Where its time was over meanwhile, another may have had it in between, and has a greater token.
         if (outcome === 'won' && lease.valid()) return true
-        void this.#giveBack(name, holder, vote)
+        void this.#giveBack(vote)
         return false
       },
-      release: () => this.#giveBack(name, holder, last),
+      release: () => this.#giveBack(last),
     }
     // Nobody but its holder ends it: at stop the locker does.
     const never = new AbortController().signal
@@ -106,10 +109,11 @@ export class Redlock {
     return lease
   }
 
-  #vote(name: string, holder: string, ttlMs: number): Vote {
+  #vote(name: string, value: string, ttlMs: number): Vote {
     const { nodes, prefix } = this.#servers
-    const given = [holder, Math.ceil(ttlMs)]
-    const ask = (redis: Redis) => runScript<number>(redis, this.#hold, [prefix + name], given)
+    const key = prefix + name
+    const given = [value, Math.ceil(ttlMs)]
+    const ask = (redis: Redis) => runScript<number>(redis, this.#hold, [key], given)
     const errors: MillraceError[] = []
     let [granted, refused] = [0, 0]
     const { promise: outcome, resolve: decide } = Promise.withResolvers<Outcome>()
@@ -131,16 +135,15 @@ export class Redlock {
         )
         .then(count),
     )
-    return { outcome, answers }
+    return { key, value, outcome, answers }
   }
 
-  /** Deletes it wherever it is this holder's. What was asked before has arrived by then. Never rejects. */
-  async #giveBack(name: string, holder: string, before: Vote | undefined): Promise<void> {
-    const { nodes, prefix } = this.#servers
-    const free = (redis: Redis) => runScript(redis, this.#free, [prefix + name], [holder])
+  /** Deletes it wherever it is still the one of this vote, which each server has answered by then. Never rejects. */
+  async #giveBack({ key, value, answers }: Vote): Promise<void> {
+    const free = (redis: Redis) => runScript(redis, this.#free, [key], [value])
     await Promise.all(
-      nodes.map(async (node, index) => {
-        await before?.answers[index]
+      this.#servers.nodes.map(async (node, index) => {
+        await answers[index]
         // It lapses by itself.
         await node.call(free).catch(() => {})
       }),
