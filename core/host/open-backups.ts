@@ -16,6 +16,7 @@ export interface OpenBackupsDeps extends LockDeps {
 }
 
 export interface OpenBackups {
+  readonly schedule: BackupSchedule
   /** Idempotent; never rejects. */
   stop(): Promise<void>
 }
@@ -36,5 +37,5 @@ export async function openBackups(config: BackupConfig, deps: OpenBackupsDeps): 
     await schedule.stop()
     await lock.stop()
   }
-  return { stop }
+  return { schedule, stop }
 }

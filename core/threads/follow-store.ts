@@ -84,7 +84,10 @@ export class StoreFollower {
       newId: () => randomBytes(12).toString('hex'),
     })
     this.#engine = engine
-    server.showSync(() => engine.state())
+    server.showSync(() => ({
+      ...engine.state(),
+      ...{ relay: this.#relay?.relay.state, backup: this.#backups?.schedule.state },
+    }))
     const started = engine.start()
     const self = { id: node.id, boot, role: 'lb', address: node.advertise, zone: node.zone } as const
     this.#sync = await openSync(use, {

@@ -26,8 +26,8 @@ const acts: Record<string, (site: Site, count: number) => Promise<unknown>> = {
     const { relay } = await startRelay(site, `relay-${process.pid}`, { ttlMs: 1000, standbyMs: 400, announced })
     let working = false
     setInterval(() => {
-      if (relay?.working !== working) say({ working: relay?.working })
-      working = relay?.working === true
+      if (relay?.state.working !== working) say({ working: relay?.state.working })
+      working = relay?.state.working === true
     }, 10)
   },
 }

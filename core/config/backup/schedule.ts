@@ -10,6 +10,7 @@ import type { RawClock } from '../../host/clock.ts'
 import { MillraceError } from '../../host/errors.ts'
 import { pause } from '../../host/pause.ts'
 import { canonical } from '../canonical.ts'
+import type { BackupState } from '../sync/state.ts'
 import type { BackupTarget } from './directory.ts'
 import { type Backup, baseOf, takeBackup } from './take.ts'
 
@@ -62,6 +63,7 @@ export class BackupSchedule {
   readonly #deps: ScheduleDeps
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
+  #seen: State = {}
   #failing = false
 
   constructor(deps: ScheduleDeps) {
@@ -70,6 +72,10 @@ export class BackupSchedule {
 
   start(): void {
     this.#running ??= this.#run()
+  }
+
+  get state(): BackupState {
+    return { madeAt: this.#seen.last?.at, failing: this.#failing || this.#seen.failed !== undefined }
   }
 
   /** Settles when none is being made any more. Idempotent; never rejects. */
@@ -123,11 +129,10 @@ export class BackupSchedule {
     await target.write(backup)
     const next = stateAfter(state, backup)
     await this.#write(next)
+    this.#failing = false
     const dropped = (await target.prune?.(fleet, keep)) ?? []
     const { name, revisions, sha256 } = backup
     log.info(`backup: ${name} is in ${target.place}`, { revisions, sha256, dropped: dropped.length })
-    if (this.#failing) log.info('backup: backups are made again')
-    this.#failing = false
     return this.#untilDue(next)
   }
 
@@ -168,7 +173,10 @@ export class BackupSchedule {
     const document = await this.#deps.store.get(backupsDocument, { fresh: true })
     if (!document) return { state: {}, head: null }
     const { number, id } = document.revision
-    return { state: parse(document.value), head: { number, id } }
+    this.#seen = parse(document.value)
+    // Another node has made one since.
+    if (this.#seen.failed === undefined) this.#failing = false
+    return { state: this.#seen, head: { number, id } }
   }
 
   /** On top of what is there now: only the holder of the lock writes more than a failure. */
@@ -179,7 +187,8 @@ export class BackupSchedule {
     let result: PutResult = { status: 'unknown', cause: undefined }
     for (let tries = 0; tries < 3 && result.status === 'unknown'; tries++)
       result = await store.put(backupsDocument, Buffer.from(canonical(state)), head, id, { by: node })
-    if (result.status !== 'committed')
+    if (result.status === 'committed') this.#seen = state
+    else
       this.#deps.log.warn('backup: when it was made could not be noted: the next one comes early')
   }
 }

@@ -13,6 +13,7 @@ import type { Log } from '../../contracts/plugin.ts'
 import type { RawClock } from '../../host/clock.ts'
 import { MillraceError } from '../../host/errors.ts'
 import { pause } from '../../host/pause.ts'
+import type { RelayState } from './state.ts'
 
 export const relayLock = 'relay'
 
@@ -50,14 +51,8 @@ export class Relay {
     this.#running ??= this.#run()
   }
 
-  /** Whether this node is the one that announces. */
-  get working(): boolean {
-    return this.#working
-  }
-
-  /** Since the start. */
-  get announced(): number {
-    return this.#announced
+  get state(): RelayState {
+    return { working: this.#working, announced: this.#announced }
   }
 
   /** Settles when nothing is announced any more and the lock is free. Idempotent; never rejects. */

@@ -51,13 +51,14 @@ class Fleet {
       newId: () => `${id}-${++this.#writes}-0123456789abcdef`,
     })
     schedule.start()
+    const state = () => schedule.state
     const stop = async (): Promise<void> => {
       const stopping = Promise.all([schedule.stop(), lock.stop()])
       await this.time.advanceAsync(minute)
       await stopping
     }
     onTestFinished(stop)
-    return { store, lines, stop }
+    return { store, lines, stop, state }
   }
 
   /** Whole days would take many steps: timers are few. */
@@ -153,18 +154,23 @@ test('one that fails is told and noted with who and why, tried again, and then f
   const fleet = new Fleet()
   await fleet.put('one')
   fleet.fault = new MillraceError('MR_BACKUP', 'there is no room for it (ENOSPC)')
-  const { lines } = await fleet.node('a')
+  const { lines, state } = await fleet.node('a')
+  const other = await fleet.node('b')
   await fleet.pass(20 * minute)
   expect(fleet.made).toEqual([])
+  expect(state()).toEqual({ madeAt: undefined, failing: true })
   expect(lines[0]).toBe(
     'backup: none could be made, and it is tried again: there is no room for it (ENOSPC)',
   )
   expect(lines.length).toBeGreaterThan(1)
-  expect(fleet.note.failed).toMatchObject({ node: 'a', reason: 'there is no room for it (ENOSPC)' })
+  expect(fleet.note.failed).toMatchObject({ reason: 'there is no room for it (ENOSPC)' })
+  expect(['a', 'b']).toContain(fleet.note.failed?.node)
   fleet.fault = undefined
   await fleet.pass(10 * minute)
   expect(fleet.made).toHaveLength(1)
   expect(fleet.note.failed).toBe(undefined)
+  for (const each of [state(), other.state()])
+    expect(each).toEqual({ madeAt: fleet.made[0].backup.header.at, failing: false })
 })
 
 test('a time in the far future, by somebody’s wrong clock, does not end backups', async () => {

@@ -97,7 +97,7 @@ test('what was committed and never announced is announced once, and noted', asyn
   ])
   await fleet.pass(10_000)
   expect(fleet.announced).toHaveLength(3)
-  expect(relay.announced).toBe(3)
+  expect(relay.state.announced).toBe(3)
 })
 
 test('what its writer has announced is left alone', async () => {
@@ -160,13 +160,13 @@ describe('of two', () => {
       expect(valid()).toBeLessThan(2)
     }
     expect(fleet.announced.at(-1)).toEqual({ by: 'bb', document: 'config', number: 6 })
-    expect(both.map(({ relay }) => relay.working)).toEqual([false, true])
+    expect(both.map(({ relay }) => relay.state.working)).toEqual([false, true])
     expect(both[0].lines.at(-1)).toMatch(/announces no more/)
     both[0].store.cut = false
     await fleet.put('config')
     await fleet.pass(10_000)
     expect(fleet.announced.at(-1)?.by).toBe('bb')
-    expect(both[0].relay.working).toBe(false)
+    expect(both[0].relay.state.working).toBe(false)
   })
 
   test('one that is stopped gives the work to the other at its next try', async () => {
