@@ -8,6 +8,7 @@ import { configDocument } from '../config/sync/value.ts'
 import type { ConfigStore } from '../contracts/config-store.ts'
 import type { Log } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
+import { within } from '../host/instance-scope.ts'
 import { type OpenBackups, openBackups } from '../host/open-backups.ts'
 import { type OpenRelay, openRelay } from '../host/open-relay.ts'
 import { type OpenStore, openStore } from '../host/open-store.ts'
@@ -16,6 +17,9 @@ import type { PluginRegistry } from '../host/registry.ts'
 import type { ApplyResult } from './apply.ts'
 import { Halves } from './halves.ts'
 import type { LbServer } from './lb-server.ts'
+
+/** How long the relay and the backups have to give their locks back. */
+const besideMs = 1000
 
 export interface FollowOptions {
   readonly server: LbServer
@@ -124,9 +128,12 @@ export class StoreFollower {
   }
 
   async #stop(): Promise<void> {
-    await Promise.all([this.#relay?.stop(), this.#backups?.stop()])
+    const { clock = systemClock } = this.#options
+    const beside = Promise.all([this.#relay?.stop(), this.#backups?.stop()])
     await this.#sync?.stop()
     await this.#engine?.stop()
+    // A store that hangs does not hold up the drain: then their locks lapse.
+    await within(clock, besideMs, () => beside).catch(() => {})
     await this.#store?.stop()
   }
 }

@@ -31,8 +31,9 @@ export class BackupCommand implements BackupTarget {
   }
 
   /** @throws MR_BACKUP when it cannot be started, ends with another status than 0, or in time not at all */
-  async write({ name, header, bytes }: Backup): Promise<void> {
+  async write({ name, header, bytes }: Backup, signal?: AbortSignal): Promise<void> {
     const { command, clock, env, directory, limitMs = usualLimitMs } = this.#options
+    signal?.throwIfAborted()
     const child = spawn(command, {
       shell: true,
       cwd: directory,
@@ -45,11 +46,14 @@ export class BackupCommand implements BackupTarget {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       complaint = (complaint + text).slice(-longestComplaint)
     })
-    let late = false
-    const timer = clock.after(limitMs, () => {
-      late = true
+    let why = ''
+    const end = (reason: string): void => {
+      why ||= reason
       endGroup(child.pid)
-    })
+    }
+    const timer = clock.after(limitMs, () => end(`it was not done within ${limitMs / 1000} s`))
+    const stop = (): void => end('it was called off')
+    signal?.addEventListener('abort', stop)
     try {
       const ended = new Promise<string>((resolve) => {
         child.once('error', (error) => resolve(error.message))
@@ -62,7 +66,7 @@ export class BackupCommand implements BackupTarget {
         child.stdin.end(bytes, (error?: Error | null) => resolve(error?.message ?? ''))
       })
       const [how, feeding] = await Promise.all([ended, fed])
-      const why = late ? `it was not done within ${limitMs / 1000} s` : how || feeding
+      why ||= how || feeding
       if (why === '') return
       const said = complaint.trim()
       throw new MillraceError(
@@ -71,6 +75,7 @@ export class BackupCommand implements BackupTarget {
       )
     } finally {
       timer.cancel()
+      signal?.removeEventListener('abort', stop)
     }
   }
 }

@@ -9,8 +9,8 @@ import { type Backup, type Base, baseOf, kindOfName } from './take.ts'
 export interface BackupTarget {
   /** For messages. */
   readonly place: string
-  /** Keeps it; @throws MR_BACKUP when it could not. */
-  write(backup: Backup): Promise<void>
+  /** Keeps it. @param signal gives it up. @throws MR_BACKUP when it could not */
+  write(backup: Backup, signal?: AbortSignal): Promise<void>
   /** Drops what is older than the `keep` newest full backups of the fleet. @returns their names */
   prune?(fleet: string, keep: number): Promise<readonly string[]>
 }

@@ -122,11 +122,12 @@ export class BackupSchedule {
     if (!kind) return this.#untilDue(state)
     const at = clock.wall()
     const base = kind === 'incremental' ? state.last : undefined
-    const backup = await takeBackup({ store, fleet, at, base })
+    const { signal } = this.#stop
+    const backup = await takeBackup({ store, fleet, at, base, signal })
     // There is no config yet.
     if (!backup) return lookMs
     if (!lock.valid()) throw new MillraceError('MR_FENCED', 'the lock was lost while the store was read')
-    await target.write(backup)
+    await target.write(backup, signal)
     const next = stateAfter(state, backup)
     await this.#write(next)
     this.#failing = false

@@ -29,20 +29,23 @@ export interface Taking {
   /** Absent: a full backup. One that the store does not go on from (it is another one now, or has forgotten that
    * revision) makes it full too. */
   readonly base?: Base
+  /** Gives it up, with its reason. */
+  readonly signal?: AbortSignal
 }
 
 /**
  * @returns undefined when the store holds none of the documents
  * @throws MR_STORE_*; MR_BACKUP when the store was replaced in the middle
  */
-export async function takeBackup({ store, fleet, at, base }: Taking): Promise<Backup | undefined> {
+export async function takeBackup(taking: Taking): Promise<Backup | undefined> {
+  const { store, fleet, at, base } = taking
   const lineage = await store.lineage()
   const all = await store.heads('', { fresh: true })
   const heads = all.filter(({ document }) => backedUp.includes(document))
   if (heads.length === 0) return undefined
   const since = base && base.lineage === lineage && (await goesOn(store, heads, base)) ? base : undefined
   const documents: Document[] = []
-  for (const head of heads) documents.push(...(await read(store, head, since?.heads[head.document])))
+  for (const head of heads) documents.push(...(await read(taking, head, since?.heads[head.document])))
   if ((await store.lineage()) !== lineage)
     throw new MillraceError('MR_BACKUP', 'the store was replaced by another while it was read; try again')
   const header: BackupHeader = {
@@ -77,7 +80,11 @@ async function goesOn(store: Taking['store'], heads: readonly Head[], base: Base
 }
 
 /** The head, and what lies between it and `since`, the newest first. What the store has dropped meanwhile is left out. */
-async function read(store: Taking['store'], head: Head, since: RevisionRef | undefined): Promise<Document[]> {
+async function read(
+  { store, signal }: Taking,
+  head: Head,
+  since: RevisionRef | undefined,
+): Promise<Document[]> {
   const { document } = head
   const newest = await store.revision(document, head.revision)
   if (!newest)
@@ -86,6 +93,7 @@ async function read(store: Taking['store'], head: Head, since: RevisionRef | und
   const kept = await store.history(document, { before: head.revision.number, limit: 1_000_000 })
   for (const { revision } of kept) {
     if (revision.number <= (since?.number ?? 0)) break
+    signal?.throwIfAborted()
     const older = await store.revision(document, revision)
     if (!older) break
     found.push(older)

@@ -124,6 +124,13 @@ describe('a command', () => {
     })
   })
 
+  test('that is called off is ended', async () => {
+    const off = new AbortController()
+    const writing = commandOf('sleep 600', newFolder()).write(await backupOf(0), off.signal)
+    off.abort()
+    await expect(writing).rejects.toMatchObject({ message: expect.stringMatching(/it was called off/) })
+  })
+
   test('that hangs is ended, and all that it has started', async () => {
     const directory = newFolder()
     const script = join(directory, 'hang.sh')
