@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, onTestFinished, test } from 'vitest'
@@ -7,10 +9,9 @@ import { until } from '../harness/until.ts'
 const example = (file: string): string => path.resolve(import.meta.dirname, '../../examples/queue-lock', file)
 
 /** A queue with jobs, and consumers that stand ready for it. */
-async function queueOf(count: number) {
+function queueOf(count: number) {
   const directory = folderWith({})
   const file = path.join(directory, 'queue.db')
-  const { spawnSync } = await import('node:child_process')
   const filled = spawnSync(process.execPath, [example('enqueue.ts'), file, String(count)])
   expect(filled.status, String(filled.stderr)).toBe(0)
   const consumer = (name: string, workMs: number): Running =>
@@ -33,21 +34,20 @@ async function queueOf(count: number) {
 }
 
 /** Of the consumer that the command has started. */
-async function childOf({ child }: Running): Promise<number> {
-  const { readFileSync } = await import('node:fs')
+function childOf({ child }: Running): number {
   const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(/\s+/)
   expect(children).toHaveLength(1)
   return Number(children[0])
 }
 
 test('one works, the others wait; it is killed and the next goes on, and each job is done once, in order', async () => {
-  const { consumer, doneBy } = await queueOf(12)
+  const { consumer, doneBy } = queueOf(12)
   const first = consumer('ann', 60)
   await first.waitFor(/ann has done task 2 /)
   const others = [consumer('bob', 5), consumer('eve', 5)]
   await first.waitFor(/ann has done task 4 /)
   expect(others.map(({ text }) => text.out)).toEqual(['', ''])
-  const worker = await childOf(first)
+  const worker = childOf(first)
   first.child.kill('SIGKILL')
   process.kill(worker, 'SIGKILL')
   const results = await Promise.all(others.map(({ ended }) => ended))
@@ -58,16 +58,16 @@ test('one works, the others wait; it is killed and the next goes on, and each jo
   const done = doneBy()
   expect(done.slice(0, 4)).toEqual(['ann', 'ann', 'ann', 'ann'])
   expect(done).not.toContain(null)
-  const said = (await Promise.all([first, ...others].map(({ text }) => text.out))).join('')
+  const said = [first, ...others].map(({ text }) => text.out).join('')
   const finished = [...said.matchAll(/has done task (\d+) /g)].map(([, number]) => Number(number))
   expect([...new Set(finished)]).toHaveLength(finished.length)
 })
 
 test('a consumer that slept through the loss of its lock is fenced off by the queue', async () => {
-  const { consumer, doneBy } = await queueOf(6)
+  const { consumer, doneBy } = queueOf(6)
   const first = consumer('ann', 100)
   await first.waitFor(/ann begins task 2/)
-  const worker = await childOf(first)
+  const worker = childOf(first)
   onTestFinished(() => {
     try {
       process.kill(worker, 'SIGKILL')
