@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { headIn, parseBackup, type ParsedBackup } from '../../core/config/backup/format.ts'
+import { headIn, type ParsedBackup, parseBackup } from '../../core/config/backup/format.ts'
 import { checkDynamic } from '../../core/config/dynamic.ts'
 import { configDocument } from '../../core/config/sync/value.ts'
 import type { ConfigStore, Document } from '../../core/contracts/index.ts'
@@ -48,8 +48,7 @@ export async function restore(host: Host, file: string, flags: StoreFlags & Writ
     for (const { document, wanted, head } of changes) {
       const own = { ...note, schema: wanted.note.schema ?? 1 }
       const result = await settled(store, document, head, wanted.value, own)
-      if (result.status === 'committed')
-        terminal.out(`${document}: revision ${result.revision.number}`)
+      if (result.status === 'committed') terminal.out(`${document}: revision ${result.revision.number}`)
       else {
         finish(1)
         const why = await whyNot(store, document, head, result, 'restore again')
@@ -74,7 +73,8 @@ async function changeOf(
   name: string,
 ): Promise<Change> {
   const wanted = headIn(backup, document)
-  if (!wanted) throw new MillraceError('MR_BACKUP', `${name} holds no revision of ${document}, though it says so`)
+  if (!wanted)
+    throw new MillraceError('MR_BACKUP', `${name} holds no revision of ${document}, though it says so`)
   return { document, wanted, head: await store.get(document, { fresh: true }) }
 }
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { chmod, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { DatabaseSync, backup } from 'node:sqlite'
+import { backup, DatabaseSync } from 'node:sqlite'
 import { backupError, syncFolder } from '../../core/config/backup/directory.ts'
 import { MillraceError } from '../../core/host/errors.ts'
 import { UsageError } from '../failure.ts'

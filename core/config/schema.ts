@@ -116,7 +116,11 @@ const limits = z.strictObject({
 
 const backup = z.strictObject({
   to: z.string().min(1).optional().describe('A folder'),
-  command: z.string().min(1).optional().describe('Instead: a shell command that reads a backup from its input'),
+  command: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Instead: a shell command that reads a backup from its input'),
   incremental: positiveDuration.prefault('1d').describe('Between two backups'),
   full: positiveDuration.prefault('7d').describe('Between two full ones'),
   keep: z.int().min(1).max(10_000).default(5).describe('Full backups that stay in the folder'),

@@ -25,7 +25,9 @@ export async function openBackups(config: BackupConfig, deps: OpenBackupsDeps): 
   const { store, clock, log, fleet, self, env } = deps
   const { to, incrementalMs, fullMs, keep } = config
   const target =
-    to.kind === 'folder' ? new BackupFolder(to.folder) : new BackupCommand({ command: to.command, clock, env })
+    to.kind === 'folder'
+      ? new BackupFolder(to.folder)
+      : new BackupCommand({ command: to.command, clock, env })
   const lock = await openLock({ use: 'store', options: {}, path: 'store' }, deps)
   const schedule = new BackupSchedule({
     ...{ store, locker: lock.locker, target, clock, log, fleet, node: self.id, incrementalMs, fullMs, keep },

@@ -105,8 +105,7 @@ export class StoreFollower {
     const parts = { registry, store, fleet, self, clock, random, log, metrics }
     this.#relay = await openRelay({ ...parts, sync: this.#sync.sync })
     const { backup } = config.bootstrap
-    if (backup)
-      this.#backups = await openBackups(backup, { ...parts, env: this.#options.env ?? process.env })
+    if (backup) this.#backups = await openBackups(backup, { ...parts, env: this.#options.env ?? process.env })
     await started
   }
 

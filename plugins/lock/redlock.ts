@@ -78,7 +78,8 @@ export default definePlugin({
   api: 1,
   kind: 'lock',
   name: 'redlock',
-  description: 'Locks given by a majority of independent Redis servers; fencing tokens from the config store.',
+  description:
+    'Locks given by a majority of independent Redis servers; fencing tokens from the config store.',
   options,
   create,
 })

@@ -49,7 +49,9 @@ test('a backup says what is in it; restored into the same store nothing changes,
   })
   const { status, out } = await run(['restore', `backups/${name}`], 'sqlite:other.db')
   expect(status).toBe(0)
-  expect(out).toMatch(/--- config: nothing\n\+\+\+ config: revision 2 by ann@\S+ at \S+: a second one, of the backup/)
+  expect(out).toMatch(
+    /--- config: nothing\n\+\+\+ config: revision 2 by ann@\S+ at \S+: a second one, of the backup/,
+  )
   expect(out).toMatch(/^\+ {6}- http:\/\/127\.0\.0\.1:9002$/m)
   expect(out).toMatch(/config: revision 1\n$/)
   const body = (result: RunResult): string => result.out.replace(/^#.*\n/, '')
@@ -88,7 +90,10 @@ test('an incremental one holds what is new, can be restored by itself, and the o
   // Nothing to go on from: another store.
   await run(['apply', 'one.yaml'], 'sqlite:new.db')
   const full = await run(['backup', '--to', 'backups', '--incremental'], 'sqlite:new.db')
-  expect(full).toMatchObject({ status: 0, err: expect.stringMatching(/a full backup: the store does not go on/) })
+  expect(full).toMatchObject({
+    status: 0,
+    err: expect.stringMatching(/a full backup: the store does not go on/),
+  })
 })
 
 test('the same on Redis', async () => {
@@ -131,7 +136,9 @@ describe('what is not written into the store', () => {
     expect(other).toMatchObject({
       status: 1,
       out: '',
-      err: expect.stringMatching(/is a backup of the fleet default, and this would write it to the fleet other/),
+      err: expect.stringMatching(
+        /is a backup of the fleet default, and this would write it to the fleet other/,
+      ),
     })
     expect((await run(['get', '--fleet', 'other'])).status).toBe(2)
   })
@@ -158,7 +165,9 @@ test('a command takes it from its input, or says why not', async () => {
   expect(cat).toMatchObject({ status: 0, err: '' })
   expect((await run(['restore', 'copy-full'], 'sqlite:other.db')).out).toMatch(/config: revision 1\n$/)
   expect(readdirSync(directory)).toContain('copy-full')
-  expect(await config('backup', '--command', 'cat >/dev/null; echo no such bucket >&2; exit 4')).toMatchObject({
+  expect(
+    await config('backup', '--command', 'cat >/dev/null; echo no such bucket >&2; exit 4'),
+  ).toMatchObject({
     status: 1,
     out: '',
     err: expect.stringMatching(/MR_BACKUP the backup was not taken by .*status 4: no such bucket/),

@@ -21,7 +21,8 @@ function world() {
 
 test('runs the command with the token in its environment, and ends with its status', async () => {
   const { run } = world()
-  const say = 'console.log(process.env.MILLRACE_LOCK, process.env.MILLRACE_LOCK_TOKEN, process.env.MILLRACE_LOCK_LINEAGE.length > 0)'
+  const say =
+    'console.log(process.env.MILLRACE_LOCK, process.env.MILLRACE_LOCK_TOKEN, process.env.MILLRACE_LOCK_LINEAGE.length > 0)'
   expect(await run('jobs/nightly', ...store, ...node(say))).toMatchObject({
     status: 0,
     out: 'jobs/nightly 1 true\n',

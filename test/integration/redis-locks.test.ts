@@ -69,9 +69,7 @@ describe('redis', () => {
     await until('its holder stops', () => lock.lost.aborted)
     expect(lock.remainingMs()).toBe(0)
     server.resume()
-    await comesTrue('another has it', async () =>
-      two.locker.acquire('job', { ttlMs }).catch(() => undefined),
-    )
+    await comesTrue('another has it', async () => two.locker.acquire('job', { ttlMs }).catch(() => undefined))
   })
 
   test('killed and started again it gives the lock to nobody new while its holder may act, and its token rises', async () => {

@@ -11,9 +11,15 @@ const acts: Record<string, (site: Site, count: number) => Promise<unknown>> = {
   async write(site, count) {
     const { store, sync } = await openPart(site, `writer-${process.pid}`)
     const head = await store.get('config', { fresh: true })
-    const written = await store.put('config', encodeConfig({ n: count }), head?.revision ?? null, randomUUID(), {
-      by: 'a writer',
-    })
+    const written = await store.put(
+      'config',
+      encodeConfig({ n: count }),
+      head?.revision ?? null,
+      randomUUID(),
+      {
+        by: 'a writer',
+      },
+    )
     if (written.status !== 'committed') throw new Error(written.status)
     say({ committed: written.revision.number })
     await once(process.stdin, 'data')
@@ -23,7 +29,11 @@ const acts: Record<string, (site: Site, count: number) => Promise<unknown>> = {
   /** Announces what others do not, until it is killed. */
   async relay(site) {
     const announced = (number: number): void => say({ announced: number })
-    const { relay } = await startRelay(site, `relay-${process.pid}`, { ttlMs: 1000, standbyMs: 400, announced })
+    const { relay } = await startRelay(site, `relay-${process.pid}`, {
+      ttlMs: 1000,
+      standbyMs: 400,
+      announced,
+    })
     let working = false
     setInterval(() => {
       if (relay?.state.working !== working) say({ working: relay?.state.working })

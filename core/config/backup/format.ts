@@ -76,7 +76,8 @@ export function parseBackup(bytes: Buffer, name: string): ParsedBackup {
     refuse(`the backup is of version ${version}, and this millrace reads version 1: use a newer one`)
   const last = bytes.lastIndexOf(newline, bytes.length - 2) + 1
   const end = endSchema.safeParse(jsonOf(bytes.subarray(last).toString()))
-  if (!end.success || bytes.at(-1) !== newline) return refuse('the backup is cut off: its last line is missing')
+  if (!end.success || bytes.at(-1) !== newline)
+    return refuse('the backup is cut off: its last line is missing')
   const body = bytes.subarray(0, last)
   const { sha256, revisions: count } = end.data
   if (sumOf(body) !== sha256)

@@ -189,8 +189,7 @@ export class BackupSchedule {
     for (let tries = 0; tries < 3 && result.status === 'unknown'; tries++)
       result = await store.put(backupsDocument, Buffer.from(canonical(state)), head, id, { by: node })
     if (result.status === 'committed') this.#seen = state
-    else
-      this.#deps.log.warn('backup: when it was made could not be noted: the next one comes early')
+    else this.#deps.log.warn('backup: when it was made could not be noted: the next one comes early')
   }
 }
 

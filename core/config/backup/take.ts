@@ -87,8 +87,7 @@ async function read(
 ): Promise<Document[]> {
   const { document } = head
   const newest = await store.revision(document, head.revision)
-  if (!newest)
-    throw new MillraceError('MR_BACKUP', `${document} was replaced while it was read; try again`)
+  if (!newest) throw new MillraceError('MR_BACKUP', `${document} was replaced while it was read; try again`)
   const found = [newest]
   const kept = await store.history(document, { before: head.revision.number, limit: 1_000_000 })
   for (const { revision } of kept) {

@@ -100,7 +100,14 @@ test('a full one at once, an incremental one each day, a full one each week', as
   await fleet.pass(15.5 * day)
   const days = fleet.made.map(({ kind, day }) => `${kind} ${Math.round(day)}`)
   const incrementals = (from: number) => [1, 2, 3, 4, 5, 6].map((more) => `incremental ${from + more}`)
-  expect(days).toEqual(['full 0', ...incrementals(0), 'full 7', ...incrementals(7), 'full 14', 'incremental 15'])
+  expect(days).toEqual([
+    'full 0',
+    ...incrementals(0),
+    'full 7',
+    ...incrementals(7),
+    'full 14',
+    'incremental 15',
+  ])
   for (const { day } of fleet.made) expect(Math.abs(day - Math.round(day))).toBeLessThan(0.1)
   expect(fleet.made[3].backup.header.base?.name).toBe(fleet.made[2].backup.name)
   expect(fleet.note.last?.name).toBe(fleet.made.at(-1)?.backup.name)
@@ -159,9 +166,7 @@ test('one that fails is told and noted with who and why, tried again, and then f
   await fleet.pass(20 * minute)
   expect(fleet.made).toEqual([])
   expect(state()).toEqual({ madeAt: undefined, failing: true })
-  expect(lines[0]).toBe(
-    'backup: none could be made, and it is tried again: there is no room for it (ENOSPC)',
-  )
+  expect(lines[0]).toBe('backup: none could be made, and it is tried again: there is no room for it (ENOSPC)')
   expect(lines.length).toBeGreaterThan(1)
   expect(fleet.note.failed).toMatchObject({ reason: 'there is no room for it (ENOSPC)' })
   expect(['a', 'b']).toContain(fleet.note.failed?.node)

@@ -45,13 +45,7 @@ describe('a full backup', () => {
     const { backup, parsed } = await taken(store)
     expect(backup.name).toBe('millrace-shop-2026-01-02T03-04-05-678Z-full.ndjson')
     expect(parsed.header).toMatchObject({ kind: 'full', fleet: 'shop', lineage: 'lineage-1', at })
-    expect(numbers(parsed.revisions)).toEqual([
-      'config 4',
-      'config 3',
-      'config 2',
-      'config 1',
-      'overrides 1',
-    ])
+    expect(numbers(parsed.revisions)).toEqual(['config 4', 'config 3', 'config 2', 'config 1', 'overrides 1'])
     const kept = store.data.documents.get('config')?.history ?? []
     for (const [index, one] of parsed.revisions.slice(0, 4).entries()) {
       expect(one).toMatchObject({ revision: kept[index].revision, at: kept[index].at, note: { by: 'ann' } })
@@ -104,7 +98,7 @@ describe('an incremental backup', () => {
     store.data.documents.get('config')?.history.shift()
     await store.put('config', 'another two')
     const { parsed } = await taken(store, base)
-    expect(parsed.header).toMatchObject({ kind: 'full', base: undefined })
+    expect([parsed.header.kind, parsed.header.base]).toEqual(['full', undefined])
     expect(numbers(parsed.revisions)).toEqual(['config 2', 'config 1'])
   })
 })

@@ -93,7 +93,9 @@ describe('a folder', () => {
     const shell = `trap '' XFSZ; ulimit -f 128; exec "$0" --input-type=module -e "$1"`
     const cwd = join(import.meta.dirname, '../../..')
     const { stdout, stderr } = spawnSync('sh', ['-c', shell, process.execPath, script], { cwd })
-    expect(`${stdout}${stderr}`).toMatch(/^MR_BACKUP the backup was not written to .*: there is no room for it \(E\w+\)\n$/)
+    expect(`${stdout}${stderr}`).toMatch(
+      /^MR_BACKUP the backup was not written to .*: there is no room for it \(E\w+\)\n$/,
+    )
     expect(readdirSync(folder)).toEqual(before)
   })
 })
@@ -105,7 +107,9 @@ describe('a command', () => {
   test('gets the whole backup in its input, and its name', async () => {
     const directory = newFolder()
     const backup = await backupOf(days(0), undefined, 300_000)
-    await commandOf('cat > "$MILLRACE_BACKUP" && echo "$MILLRACE_BACKUP_KIND" > kind', directory).write(backup)
+    await commandOf('cat > "$MILLRACE_BACKUP" && echo "$MILLRACE_BACKUP_KIND" > kind', directory).write(
+      backup,
+    )
     const bytes = readFileSync(join(directory, backup.name))
     expect(parseBackup(bytes, 'x').sha256).toBe(backup.sha256)
     expect(readFileSync(join(directory, 'kind'), 'utf8')).toBe('full\n')
@@ -136,9 +140,11 @@ describe('a command', () => {
     const script = join(directory, 'hang.sh')
     writeFileSync(script, '#!/bin/sh\necho $$ > pid\nexec sleep 600\n')
     chmodSync(script, 0o755)
-    await expect(commandOf('./hang.sh | cat', directory, 500).write(await backupOf(0))).rejects.toMatchObject({
-      message: expect.stringMatching(/was not done within 0.5 s/),
-    })
+    await expect(commandOf('./hang.sh | cat', directory, 500).write(await backupOf(0))).rejects.toMatchObject(
+      {
+        message: expect.stringMatching(/was not done within 0.5 s/),
+      },
+    )
     const pid = Number(readFileSync(join(directory, 'pid'), 'utf8'))
     expect(pid).toBeGreaterThan(1)
     await expect
