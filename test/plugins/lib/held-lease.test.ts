@@ -1,5 +1,7 @@
 /** The one rule of validity, and that a lease which is taken again is the same one, whatever the store. */
-import { describe, expect, test } from 'vitest'
+import path from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { HeldLease, Holding, Holdings, type LeaseCalls } from '../../../plugins/lib/held-lease.ts'
 import { newFolder, openSqlite } from '../config-store/sqlite-world.ts'
 import { FakeTime } from '../fake-context.ts'
@@ -84,6 +86,22 @@ test('a holding is shared by its token, and not given back to who has released i
   expect(holdings.givenBack('job')).toBe(7)
   expect(holdings.take('job', { ...token }, 0)).not.toBe(first)
   expect(holdings.take('job', { lineage: 'l', number: 8 }, 0).token.number).toBe(8)
+})
+
+test('sqlite: one whose release was lost comes back with another token', async () => {
+  const folder = newFolder()
+  const { store } = await openSqlite(folder)
+  const one = await store.lease('relay', 'me', 60_000)
+  const database = new DatabaseSync(path.join(folder, 'store.db'))
+  onTestFinished(() => database.close())
+  database.exec('CREATE TEMP TABLE kept AS SELECT * FROM leases')
+  await one?.release()
+  expect(await store.leases('')).toEqual([])
+  // As if the release had never arrived.
+  database.exec('INSERT INTO leases SELECT * FROM kept')
+  const again = await store.lease('relay', 'me', 60_000)
+  expect(again?.token.number).toBeGreaterThan(one?.token.number ?? 0)
+  expect(again?.valid()).toBe(true)
 })
 
 describe.each(['sqlite', 'memory'])('%s', (use) => {
