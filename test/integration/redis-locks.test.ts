@@ -227,13 +227,16 @@ describe('redlock', () => {
       servers,
       made: [one],
     } = await five(1)
-    const lock = await taken(one, 'job')
+    const lock = await taken(one, 'job', { ttlMs: 6000 })
     for (const server of servers.slice(0, 3)) await server.command('set', keyOf('job'), 'x/y', 'px', 60_000)
     await until('it is told', () => lock.lost.aborted)
+    // What lapses by itself lapses later than this.
+    await servers[3].command('set', 'witness', '1', 'px', 4000)
     await comesTrue('the rest is free', async () => {
       const held = await holders(servers, 'job')
       return held.slice(3).every((holder) => holder === null)
     })
+    expect(await servers[3].command('get', 'witness')).toBe('1')
     await lock.release()
     expect((await holders(servers, 'job')).slice(0, 3)).toEqual(['x/y', 'x/y', 'x/y'])
   })

@@ -24,6 +24,8 @@ class Fleet {
   readonly announced: Announced[] = []
   /** The next announcements fail. */
   busDown = false
+  /** Called when one was made. */
+  afterwards: () => unknown = () => {}
   #writes = 0
 
   async relay(id: string) {
@@ -78,6 +80,7 @@ class Fleet {
   async #announce(by: string, document: string, { number }: RevisionRef): Promise<void> {
     if (this.busDown) throw new MillraceError('MR_STORE_UNAVAILABLE', 'the bus is away')
     this.announced.push({ by, document, number })
+    await this.afterwards()
   }
 }
 
@@ -138,6 +141,18 @@ test('while the bus is away it stays in the outbox, is told once, and is announc
   await fleet.pass(8000)
   expect(fleet.announced).toHaveLength(1)
   expect(await fleet.waiting()).toEqual([])
+})
+
+test('a relay that loses its lock in the middle announces no more of what it has read', async () => {
+  const fleet = new Fleet()
+  for (const document of ['config', 'health/w1', 'overrides']) await fleet.put(document)
+  const { locks } = await fleet.relay('a')
+  fleet.afterwards = () => locks[0].release()
+  await fleet.pass(1000)
+  expect(fleet.announced.map(({ document }) => document)).toEqual(['config'])
+  expect(await fleet.waiting()).toEqual(['health/w1', 'overrides'])
+  await fleet.pass(5000)
+  expect(fleet.announced.map(({ document }) => document)).toEqual(['config', 'health/w1', 'overrides'])
 })
 
 describe('of two', () => {
