@@ -14,6 +14,7 @@ const heavy = [
   'test/plugins/config-store/**/*.test.ts',
   'test/plugins/conformance/config-store.sqlite.test.ts',
   'test/plugins/conformance/config-store.zookeeper.test.ts',
+  'test/plugins/conformance/lock.red*.test.ts',
   'test/packaging/**/*.test.ts',
   'test/scripts/**/*.test.ts',
 ]

@@ -3,9 +3,11 @@ import { type Command, Option } from 'commander'
 import { checkDynamic } from '../core/config/dynamic.ts'
 import { configDocument } from '../core/config/sync/value.ts'
 import { columns } from './columns.ts'
+import { backup } from './config/backup.ts'
 import { readDynamic } from './config/dynamic-file.ts'
 import { unifiedDiff } from './config/line-diff.ts'
 import { type StoreFlags, withStore } from './config/open.ts'
+import { restore } from './config/restore.ts'
 import {
   dataOf,
   describe,
@@ -23,7 +25,7 @@ import type { Host, Verb } from './main.ts'
 export const config: Verb = (program, host) => {
   const verb = program
     .command('config')
-    .description('the config of a fleet in its store: see, change and undo revisions')
+    .description('the config of a fleet in its store: see, change, undo, back up and restore revisions')
   writing(stored(verb.command('apply <file>')))
     .description('write routes, services and filters of a file to the store; shows what changes')
     .option('--expect <revision>', 'only on top of this revision; 0: only the first')
@@ -44,6 +46,17 @@ export const config: Verb = (program, host) => {
   writing(stored(verb.command('rollback <revision>')))
     .description('write what an earlier revision held as a new one')
     .action((revision: string, flags: StoreFlags & WriteFlags) => rollback(host, revision, flags))
+  stored(verb.command('backup'))
+    .description('write what the store holds, with its history, to a file in a folder, or to a command')
+    .option('--to <folder>', 'into this folder')
+    .option('--command <text>', 'into the standard input of this shell command')
+    .option('--copy <file>', 'sqlite: the whole store as a file, while it is used')
+    .option('--incremental', 'with --to: only the history since the newest backup there')
+    .option('--keep <count>', 'with --to: so many full backups stay, what is older goes')
+    .action((flags: Parameters<typeof backup>[1]) => backup(host, flags))
+  writing(stored(verb.command('restore <file>')))
+    .description('write what a backup holds as new revisions; shows what changes')
+    .action((file: string, flags: StoreFlags & WriteFlags) => restore(host, file, flags))
 }
 
 interface ApplyFlags extends StoreFlags, WriteFlags {

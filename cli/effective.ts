@@ -1,6 +1,7 @@
 /** A loaded config, written back as a config file with every default filled in: what is really in force. */
 import type {
   BackendConfig,
+  BackupConfig,
   BreakerFallback,
   Config,
   FilterUse,
@@ -181,8 +182,18 @@ export function effectiveConfig(config: Config, redact: (text: string) => string
   return withoutSecrets(everything(config), redact) as Plain
 }
 
-function storeTexts({ store, sync }: Config['bootstrap']): Plain {
+function backupText({ to, incrementalMs, fullMs, keep }: BackupConfig): Plain {
   return {
+    ...(to.kind === 'folder' ? { to: to.folder } : { command: to.command }),
+    incremental: durationText(incrementalMs),
+    full: durationText(fullMs),
+    keep,
+  }
+}
+
+function storeTexts({ store, sync, backup }: Config['bootstrap']): Plain {
+  return {
+    ...(backup && { backup: backupText(backup) }),
     ...(store && { store: { use: store.use, ...store.options } }),
     ...(sync && {
       sync: {

@@ -9,6 +9,7 @@ import { config } from './config.ts'
 import { explain } from './explain.ts'
 import { tellFailure } from './failure.ts'
 import { lb } from './lb.ts'
+import { lock } from './lock.ts'
 import { plugin } from './plugin.ts'
 import { portOwner } from './port-owner.ts'
 import { schema } from './schema.ts'
@@ -26,7 +27,7 @@ export interface Host {
 /** Adds a command; its action resolves when the command is done, or throws what is to be told. */
 export type Verb = (program: Command, host: Host) => unknown
 
-const verbs: readonly Verb[] = [up, lb, check, schema, explain, plugin, breaker, config, bench]
+const verbs: readonly Verb[] = [up, lb, check, schema, explain, plugin, breaker, config, lock, bench]
 
 /** package.json lies above cli/, in the checkout and in the package alike. */
 function packageVersion(): string {

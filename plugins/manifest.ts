@@ -39,6 +39,9 @@ import rewrite from './filter/rewrite.ts'
 import stickyCookie from './filter/sticky-cookie.ts'
 import httpProbe from './health-source/http-probe.ts'
 import fixed from './health-source/static.ts'
+import redisLock from './lock/redis.ts'
+import redlock from './lock/redlock.ts'
+import storeLock from './lock/store.ts'
 
 export const builtins: readonly AnyPlugin[] = [
   leastConnections,
@@ -80,4 +83,7 @@ export const builtins: readonly AnyPlugin[] = [
   stickyCookie,
   httpProbe,
   fixed,
+  storeLock,
+  redisLock,
+  redlock,
 ]

@@ -56,25 +56,36 @@ export async function write({ terminal, finish }: Host, store: ConfigStore, writ
     terminal.out('not written: --dry-run')
     return
   }
-  const result = await settled(store, head, value, note)
+  const result = await settled(store, configDocument, head, value, note)
   if (result.status === 'committed') {
     terminal.out(`revision ${result.revision.number}`)
     return
   }
   finish(1)
-  const label = terminal.style('red', 'millrace:')
-  if (result.status === 'conflict')
-    terminal.err(`${label} not written: ${await between(store, head, result)}`)
-  else
-    terminal.err(
-      `${label} the store did not answer: nobody knows whether this was written; millrace config history tells`,
-    )
+  terminal.err(
+    `${terminal.style('red', 'millrace:')} ${await whyNot(store, configDocument, head, result, 'apply again')}`,
+  )
 }
 
-async function settled(
+/** @param again what to do where others have written */
+export async function whyNot(
   store: ConfigStore,
+  document: string,
   head: Document | null,
-  value: Uint8Array,
+  result: Exclude<PutResult, { status: 'committed' }>,
+  again: string,
+): Promise<string> {
+  return result.status === 'conflict'
+    ? `not written: ${await between(store, document, head, result, again)}`
+    : 'the store did not answer: nobody knows whether this was written; millrace config history tells'
+}
+
+/** Writes on top of the head. One of unknown outcome is sent again, which takes effect at most once. */
+export async function settled(
+  store: ConfigStore,
+  document: string,
+  head: Document | null,
+  value: Uint8Array | null,
   note: WriteNote,
 ): Promise<PutResult> {
   const writeId = randomUUID()
@@ -82,7 +93,7 @@ async function settled(
   for (let sent = 0; sent < tries; sent++) {
     if (sent > 0) await later(pauseMs)
     try {
-      last = await store.put(configDocument, value, head?.revision ?? null, writeId, note)
+      last = await store.put(document, value, head?.revision ?? null, writeId, note)
     } catch (error) {
       // The first certainly wrote nothing; after one that is unknown this says nothing of that one.
       if (sent === 0) throw error
@@ -95,15 +106,17 @@ async function settled(
 /** Who wrote since, the newest first. */
 async function between(
   store: ConfigStore,
+  document: string,
   head: Document | null,
   { head: now }: Extract<PutResult, { status: 'conflict' }>,
+  again: string,
 ): Promise<string> {
   const seen = head?.revision.number ?? 0
-  const since = (await store.history(configDocument, { limit: 20 })).filter(
+  const since = (await store.history(document, { limit: 20 })).filter(
     ({ revision }) => revision.number > seen,
   )
   const shown = since.length > 0 ? since : now ? [now] : []
-  const what = head === null ? 'there was no config when this began' : `this began from revision ${seen}`
+  const what = head === null ? `there was no ${document} when this began` : `this began from revision ${seen}`
   const list = shown.map((one) => `\n  ${describe(one)}`).join('')
-  return `${what}, and others have written since${list}\nLook at it (millrace config diff ${seen || 1}) and apply again`
+  return `${what}, and others have written since${list}\nLook at it (millrace config diff ${seen || 1}) and ${again}`
 }

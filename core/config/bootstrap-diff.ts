@@ -17,6 +17,7 @@ export function bootstrapChanges(old: Bootstrap, next: Bootstrap): string[] {
     ['probing', old.probing, next.probing],
     ['store', old.store, next.store],
     ['sync', old.sync, next.sync],
+    ['backup', old.backup, next.backup],
   ]
   return pairs.filter(([, before, after]) => canonical(before) !== canonical(after)).map(([key]) => key)
 }

@@ -1,7 +1,7 @@
-/** `store:` and `sync:` of the config file. With a store the file is the node's own half only. */
+/** `store:`, `sync:` and `backup:` of the config file. With a store the file is the node's own half only. */
 import type { PluginCatalog } from './catalog.ts'
 import { checkUse } from './check-uses.ts'
-import { asMap } from './checks.ts'
+import { asMap, type Raw } from './checks.ts'
 import type { ConfigDocument } from './document.ts'
 import type { ConfigPath } from './problems.ts'
 import { dynamicKeys } from './schema.ts'
@@ -10,6 +10,7 @@ import { optionsOf, useName } from './uses.ts'
 
 export function checkStore(document: ConfigDocument, catalog: PluginCatalog | undefined): void {
   const root = asMap(document.value)
+  checkBackup(document, root)
   if (root.store === undefined) {
     if (root.sync === undefined) return
     const message = 'there is nothing to keep in sync with: `store` is missing'
@@ -23,6 +24,16 @@ export function checkStore(document: ConfigDocument, catalog: PluginCatalog | un
   checkUse(document, catalog, 'config-store', root.store, ['store'])
   if (root.sync !== undefined)
     checkUse(document, catalog, 'config-sync', withInherited(catalog, root.store, root.sync), ['sync'])
+}
+
+function checkBackup(document: ConfigDocument, { backup, store }: Raw): void {
+  if (backup === undefined) return
+  const report = (message: string): void =>
+    document.report({ code: 'MR_CONFIG_INVALID', message, path: ['backup'], atKey: true })
+  if (store === undefined) report('there is nothing to back up but this file: `store` is missing')
+  const { to, command } = asMap(backup)
+  if ((to === undefined) === (command === undefined))
+    report('expected `to`, a folder, or `command`, which reads the backup from its standard input')
 }
 
 /** As it will run. Slot keys stay, so that problems find their place. */

@@ -6,6 +6,7 @@ import { distinctNames, normalRoute } from './routes.ts'
 import type { FileConfig, RouteFile, ServiceFile } from './schema.ts'
 import type {
   BackendConfig,
+  BackupConfig,
   Bootstrap,
   BreakerUse,
   CertificateConfig,
@@ -46,6 +47,19 @@ export function normaliseBootstrap(file: FileConfig, around: Surroundings): Boot
     plugins: around.plugins,
     store: file.store === undefined ? undefined : pluginUse('config-store', file.store, ['store']),
     sync: normaliseSync(file.sync),
+    backup: normaliseBackup(file.backup, around),
+  }
+}
+
+function normaliseBackup(backup: FileConfig['backup'], around: Surroundings): BackupConfig | undefined {
+  if (backup === undefined) return undefined
+  const { to, command = '', incremental, full, keep } = backup
+  return {
+    to:
+      to === undefined
+        ? { kind: 'command', command }
+        : { kind: 'folder', folder: resolve(around.directory, to) },
+    ...{ incrementalMs: incremental, fullMs: full, keep },
   }
 }
 

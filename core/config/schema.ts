@@ -121,6 +121,18 @@ const limits = z.strictObject({
   connections: z.int().min(1).default(20_000),
 })
 
+const backup = z.strictObject({
+  to: z.string().min(1).optional().describe('A folder'),
+  command: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Instead: a shell command that reads a backup from its input'),
+  incremental: positiveDuration.prefault('1d').describe('Between two backups'),
+  full: positiveDuration.prefault('7d').describe('Between two full ones'),
+  keep: z.int().min(1).max(10_000).default(5).describe('Full backups that stay in the folder'),
+})
+
 export const fileSchema = z.strictObject({
   $schema: z.string().optional(),
   fleet: name.default('default'),
@@ -142,6 +154,7 @@ export const fileSchema = z.strictObject({
   plugins: z.array(z.string().min(1), { error: 'expected a list of paths and packages' }).default([]),
   store: storeUse.optional().describe('Where routes, services and filters come from; this file when absent'),
   sync: syncUse.optional().describe('How this node learns that the store has changed'),
+  backup: backup.optional().describe('Backups of what the store holds, made by one node of the fleet'),
   probing: z.enum(['self', 'orchestrator']).default('self'),
   trustedProxies: z.array(parsedText('expected an address block such as 10.0.0.0/8', parseCidr)).default([]),
   limits: limits.prefault({}),

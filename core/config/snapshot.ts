@@ -209,6 +209,19 @@ export interface Bootstrap {
   readonly store: PluginUse | undefined
   /** undefined: what suits the store. */
   readonly sync: SyncUse | undefined
+  /** undefined: none are made by themselves. */
+  readonly backup?: BackupConfig
+}
+
+/** Backups that are made by themselves. */
+export interface BackupConfig {
+  readonly to:
+    | { readonly kind: 'folder'; readonly folder: string }
+    | { readonly kind: 'command'; readonly command: string }
+  readonly incrementalMs: number
+  readonly fullMs: number
+  /** Full ones that stay. */
+  readonly keep: number
 }
 
 /** Where plugin code comes from. */

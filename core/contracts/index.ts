@@ -40,7 +40,7 @@ export {
   type ResponseView,
 } from './filter.ts'
 export type { BackendTls, HealthContext, HealthResult, HealthSource, HealthTarget } from './health-source.ts'
-export type { AcquireOptions, Lock, Locker } from './lock.ts'
+export type { AcquireOptions, Lock, LockContext, Locker } from './lock.ts'
 export type {
   MetricName,
   MetricsContext,

@@ -12,6 +12,12 @@
  * - A lock is not re-entrant: a second `acquire` of a name by the same process waits like anybody's.
  */
 import type { FencingToken } from './config-store.ts'
+import type { ProcessContext } from './process.ts'
+
+export interface LockContext extends ProcessContext {
+  /** Whose locks these are; `fleet:` of the config. The locks of two fleets are apart, also where their servers are the same. */
+  readonly fleet: string
+}
 
 export interface AcquireOptions {
   /** How long the lock outlives a holder that has died, in milliseconds; at least 100. Default 10,000. */
@@ -31,7 +37,7 @@ export interface Lock {
   /** Milliseconds that {@link valid} will stay true if no renewal succeeds; 0 when it is false. */
   remainingMs(): number
   /**
-   * Fires when the lock is lost or its validity is over; not at `release`. May come late where the loop has stalled: it ends
+   * Fires when the lock is lost, its validity is over, or the instance stops; not at `release`. May come late where the loop has stalled: it ends
    * work, {@link valid} permits it.
    */
   readonly lost: AbortSignal
@@ -45,9 +51,10 @@ export interface Locker {
    * Takes the lock and keeps it: the plugin renews it every third of its time to live until it is released, lost, or the
    * instance stops, which releases what is held. A try that fails half-way (Redlock without a majority) frees what it got.
    *
-   * @param name 1–200 of `a-z A-Z 0-9 . _ - /`
+   * @param name 1–200 of `a-z A-Z 0-9 . _ - /`, without an empty segment
    * @returns undefined when another has held it for all of `waitMs`
-   * @throws MR_STORE_UNAVAILABLE when the servers could not be asked within `waitMs` and 5 s; nothing is held then, or it lapses
+   * @throws MR_STORE_UNAVAILABLE when the servers could not be asked within `waitMs` and 5 s, or the instance stops; nothing is held
+   *   then, or it lapses. MR_STORE_LIMIT for a name or time that is not allowed; nothing was sent
    */
   acquire(name: string, options?: AcquireOptions): Promise<Lock | undefined>
 }

@@ -15,7 +15,7 @@ import type { Election, ElectionContext } from './election.ts'
 import type { DetectorContext, FailureDetector } from './failure-detector.ts'
 import type { Filter } from './filter.ts'
 import type { HealthContext, HealthSource } from './health-source.ts'
-import type { Locker } from './lock.ts'
+import type { LockContext, Locker } from './lock.ts'
 import type { MetricsContext, MetricsSource } from './metrics-source.ts'
 import type { ProcessContext } from './process.ts'
 import type { Provisioner } from './provisioner.ts'
@@ -30,7 +30,7 @@ export interface PluginKinds {
   'config-store': { context: StoreContext; instance: ConfigStore }
   'config-sync': { context: SyncContext; instance: ConfigSync }
   election: { context: ElectionContext; instance: Election }
-  lock: { context: ProcessContext; instance: Locker }
+  lock: { context: LockContext; instance: Locker }
   'failure-detector': { context: DetectorContext; instance: FailureDetector }
   provisioner: { context: ProcessContext; instance: Provisioner }
   'metrics-source': { context: MetricsContext; instance: MetricsSource }

@@ -55,8 +55,19 @@ export function syncUse(
 /** @throws MR_PLUGIN_UNKNOWN, MR_PLUGIN_OPTIONS, MR_PLUGIN_CREATE, MR_PLUGIN_TIMEOUT; MR_LISTEN, MR_NETWORK when messages cannot
  * be taken at the node's address; a bus that is down is none of these */
 export async function openSync(use: SyncUse, deps: SyncDeps): Promise<OpenSync> {
-  const { registry, store, fleet, fleetKeys = [], self, documents, directory, clock, random, log, metrics } =
-    deps
+  const {
+    registry,
+    store,
+    fleet,
+    fleetKeys = [],
+    self,
+    documents,
+    directory,
+    clock,
+    random,
+    log,
+    metrics,
+  } = deps
   const members = new StoreMembers({ self, store, clock, random: () => random(), log })
   const network = new FleetNetwork({
     ...{ fleet, self, keys: fleetKeys, clock, log },

@@ -5,14 +5,15 @@ import type { Family } from './family.ts'
 const family = (
   name: string,
   help: string,
-  value: (state: SyncState) => number,
+  value: (state: SyncState) => number | undefined,
   type: Family['type'] = 'gauge',
 ): Family => ({
   name: `millrace_config_${name}`,
   ...{ type, help, labels: [] },
   read: (sources) => {
     const { sync } = sources.node()
-    return sync ? [[{}, value(sync)]] : []
+    const now = sync && value(sync)
+    return now === undefined ? [] : [[{}, now]]
   },
 })
 
@@ -45,6 +46,27 @@ export const syncFamilies: readonly Family[] = [
     'Reads of the config store: heads, values, history. No request makes any.',
     ({ reads }) => reads,
     'counter',
+  ),
+  family(
+    'relay_working',
+    '1 on the node of the fleet that announces what was committed and never announced.',
+    ({ relay }) => relay && Number(relay.working),
+  ),
+  family(
+    'relay_announced_total',
+    'Changes that this node has announced for those who did not.',
+    ({ relay }) => relay?.announced,
+    'counter',
+  ),
+  family(
+    'backup_last_success_timestamp_seconds',
+    'When the last backup of the fleet was made, by whichever node; 0: never, as far as this node has seen.',
+    ({ backup }) => backup && (backup.madeAt ?? 0) / 1000,
+  ),
+  family(
+    'backup_failing',
+    '1 while the last try of the fleet to make a backup has failed.',
+    ({ backup }) => backup && Number(backup.failing),
   ),
   family('sync_up', '1 while the bus that tells of changes is up; else the store is polled.', ({ bus }) =>
     Number(bus === 'up'),

@@ -9,12 +9,18 @@ import type { ConfigStore } from '../contracts/config-store.ts'
 import type { Log } from '../contracts/plugin.ts'
 import { withNodePort } from '../fleet/address.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
+import { within } from '../host/instance-scope.ts'
+import { type OpenBackups, openBackups } from '../host/open-backups.ts'
+import { type OpenRelay, openRelay } from '../host/open-relay.ts'
 import { type OpenStore, openStore } from '../host/open-store.ts'
 import { type OpenSync, openSync, syncUse } from '../host/open-sync.ts'
 import type { PluginRegistry } from '../host/registry.ts'
 import type { ApplyResult } from './apply.ts'
 import { Halves } from './halves.ts'
 import type { LbServer } from './lb-server.ts'
+
+/** How long the relay and the backups have to give their locks back. */
+const besideMs = 1000
 
 export interface FollowOptions {
   readonly server: LbServer
@@ -24,6 +30,8 @@ export interface FollowOptions {
   readonly log: Log
   readonly clock?: RawClock
   random?(): number
+  /** Of the commands that take backups; default: this process's. */
+  readonly env?: Readonly<Record<string, string | undefined>>
   /** Instead of the config's; for tests. */
   readonly store?: ConfigStore
 }
@@ -48,6 +56,8 @@ export class StoreFollower {
   readonly #halves: Halves
   #store: OpenStore | undefined
   #sync: OpenSync | undefined
+  #relay: OpenRelay | undefined
+  #backups: OpenBackups | undefined
   #engine: SyncEngine | undefined
   #stopped: Promise<void> | undefined
 
@@ -82,7 +92,10 @@ export class StoreFollower {
       newId: () => randomBytes(12).toString('hex'),
     })
     this.#engine = engine
-    server.showSync(() => engine.state())
+    server.showSync(() => ({
+      ...engine.state(),
+      ...{ relay: this.#relay?.relay.state, backup: this.#backups?.schedule.state },
+    }))
     const started = engine.start()
     this.#sync = await openSync(use, {
       ...{ fleet, fleetKeys, registry, store, self, documents: [configDocument] },
@@ -91,6 +104,11 @@ export class StoreFollower {
       hint: (document, revision) => engine.hint(document, revision),
       bus: (state) => engine.bus(state),
     })
+    const metrics = server.metricsOf('lock', 'store')
+    const parts = { registry, store, fleet, self, clock, random, log, metrics }
+    this.#relay = await openRelay({ ...parts, sync: this.#sync.sync })
+    const { backup } = config.bootstrap
+    if (backup) this.#backups = await openBackups(backup, { ...parts, env: this.#options.env ?? process.env })
     await started
   }
 
@@ -112,8 +130,12 @@ export class StoreFollower {
   }
 
   async #stop(): Promise<void> {
+    const { clock = systemClock } = this.#options
+    const beside = Promise.all([this.#relay?.stop(), this.#backups?.stop()])
     await this.#sync?.stop()
     await this.#engine?.stop()
+    // A store that hangs does not hold up the drain: then their locks lapse.
+    await within(clock, besideMs, () => beside).catch(() => {})
     await this.#store?.stop()
   }
 }

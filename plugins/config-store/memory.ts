@@ -15,7 +15,7 @@ import {
   type WriteNote,
   z,
 } from 'millrace'
-import { HeldLease } from '../lib/held-lease.ts'
+import { HeldLease, Holdings } from '../lib/held-lease.ts'
 import { randomId } from '../lib/random-id.ts'
 import { checkLease, checkName, checkWrite } from '../lib/store-checks.ts'
 
@@ -54,6 +54,7 @@ class MemoryStore implements ConfigStore {
   readonly #lineage: string
   readonly #documents = new Map<string, Stored>()
   readonly #leases = new Map<string, Held>()
+  readonly #holdings = new Holdings()
   readonly #watchers = new Set<Watcher>()
   #tokens = 0
 
@@ -156,7 +157,7 @@ class MemoryStore implements ConfigStore {
       renew: async () => this.#renew(name, token, ttlMs),
       release: async () => void (this.#mine(name, token) && this.#leases.delete(name)),
     }
-    return new HeldLease(terms, clock, sent, calls, signal)
+    return new HeldLease(terms, clock, sent, calls, signal, this.#holdings.take(name, terms.token, sent))
   }
 
   async leases(prefix: string): Promise<readonly LeaseInfo[]> {

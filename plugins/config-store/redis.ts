@@ -18,13 +18,13 @@ import {
 } from 'millrace'
 import { DurabilityWatch } from '../lib/redis-durability.ts'
 import { AnswerLost, storeError } from '../lib/redis-errors.ts'
+import { type Arguments, argumentsOf, RedisLeases } from '../lib/redis-leases.ts'
 import { type Answer, RedisLink } from '../lib/redis-link.ts'
 import { checkConnection, connectionFields, driverOptions, placeOf } from '../lib/redis-options.ts'
-import { checkTtl, documentOf, headOf, headsOf, noteText } from '../lib/redis-records.ts'
+import { documentOf, headOf, headsOf, noteText } from '../lib/redis-records.ts'
 import { runScript } from '../lib/redis-run.ts'
 import { type Script, scripts } from '../lib/redis-scripts.ts'
-import { Holdings, type LeaseCalls, SharedLease } from '../lib/shared-lease.ts'
-import { checkLease, checkName, checkWrite } from '../lib/store-checks.ts'
+import { checkName, checkWrite } from '../lib/store-checks.ts'
 
 const options = z
   .strictObject({
@@ -54,24 +54,21 @@ interface Links {
 }
 
 class RedisStore implements ConfigStore {
-  readonly #context: StoreContext
   readonly #links: Links
   readonly #wait: Options['wait']
   readonly #prefix: string
-  readonly #holdings = new Holdings()
-  readonly #leaseCalls: LeaseCalls
+  readonly #leases: RedisLeases
 
-  constructor(context: StoreContext, links: Links, wait: Options['wait']) {
-    this.#context = context
+  constructor({ clock, signal, fleet }: StoreContext, links: Links, wait: Options['wait']) {
     this.#links = links
     this.#wait = wait
-    this.#prefix = `{millrace:${context.fleet}}:`
-    this.#leaseCalls = {
-      clock: context.clock,
-      signal: context.signal,
-      renew: (...given) => this.#renew(...given),
-      release: (...given) => this.#release(...given),
-    }
+    this.#prefix = `{millrace:${fleet}}:`
+    this.#leases = new RedisLeases({
+      ...{ clock, signal },
+      runId: () => links.writes.info.get('run_id') ?? '',
+      run: (script, keys, given) => this.#run(script, keys, given),
+      write: (script, keys, given, wrote) => this.#write(script, keys, given, wrote),
+    })
   }
 
   async lineage(): Promise<string> {
@@ -154,27 +151,8 @@ class RedisStore implements ConfigStore {
     await this.#run(scripts.announced, ['meta', 'heads', 'outbox'], [document, String(number), id])
   }
 
-  async lease(name: string, holder: string, ttlMs: number): Promise<Lease | undefined> {
-    checkLease(name, holder, ttlMs)
-    checkTtl(name, ttlMs)
-    const { reply, sentAt } = await this.#write<Buffer[]>(
-      scripts.lease,
-      ['meta', 'leases', `lease:${name}`],
-      () => [
-        name,
-        holder,
-        Math.ceil(ttlMs),
-        randomUUID(),
-        this.#links.writes.info.get('run_id') ?? '',
-        this.#holdings.givenBack(name),
-      ],
-      (given) => given.length > 0,
-    )
-    if (reply.length === 0) return undefined
-    const token = { number: Number(reply[0]), lineage: reply[1].toString() }
-    const holding = this.#holdings.take(name, token, this.#context.clock.now())
-    holding.extend(sentAt, ttlMs)
-    return new SharedLease(name, holder, ttlMs, holding, this.#leaseCalls)
+  lease(name: string, holder: string, ttlMs: number): Promise<Lease | undefined> {
+    return this.#leases.take(name, holder, ttlMs)
   }
 
   async leases(prefix: string): Promise<readonly LeaseInfo[]> {
@@ -193,43 +171,24 @@ class RedisStore implements ConfigStore {
     return reply.length === 0 ? null : documentOf(document, reply[0], reply[1] ?? null)
   }
 
-  async #renew(name: string, holder: string, ttlMs: number, token: number): Promise<number | undefined> {
-    const keys = ['meta', 'leases', `lease:${name}`]
-    const given = [name, holder, Math.ceil(ttlMs), token]
-    const { reply, sentAt } = await this.#write<number>(scripts.renew, keys, given, (done) => done === 1)
-    return reply === 1 ? sentAt : undefined
-  }
-
-  async #release(name: string, holder: string, token: number): Promise<void> {
-    await this.#run(scripts.release, ['meta', 'leases', `lease:${name}`], [name, holder, token])
-  }
-
-  #run<T>(script: Script, keys: readonly string[], given: readonly Argument[]): Promise<Answer<T>> {
+  #run<T>(script: Script, keys: readonly string[], given: Arguments): Promise<Answer<T>> {
     const full = keys.map((key) => this.#prefix + key)
-    return this.#links.reads.call((redis) => runScript<T>(redis, script, full, given))
+    return this.#links.reads.call((redis) => runScript<T>(redis, script, full, argumentsOf(given)))
   }
 
   /** @param wrote whether the answer is of a write that replicas have to have */
   async #write<T>(
     script: Script,
     keys: readonly string[],
-    given: readonly Argument[] | (() => readonly Argument[]),
+    given: Arguments,
     wrote: (reply: T) => boolean,
   ): Promise<Answer<T>> {
     const full = keys.map((key) => this.#prefix + key)
     return this.#links.writes.call((redis) =>
-      runScript<T>(
-        redis,
-        script,
-        full,
-        typeof given === 'function' ? given() : given,
-        this.#wait && { ...this.#wait, wrote },
-      ),
+      runScript<T>(redis, script, full, argumentsOf(given), this.#wait && { ...this.#wait, wrote }),
     )
   }
 }
-
-type Argument = string | number | Buffer
 
 function resultOf(document: string, [status, record]: readonly [Buffer, Buffer | null]): PutResult {
   const head = record === null ? null : headOf(document, record)

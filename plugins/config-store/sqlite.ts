@@ -14,7 +14,7 @@ import {
   type WriteNote,
   z,
 } from 'millrace'
-import { HeldLease } from '../lib/held-lease.ts'
+import { HeldLease, Holdings } from '../lib/held-lease.ts'
 import type { Change } from '../lib/sqlite/messages.ts'
 import { DatabaseThread } from '../lib/sqlite/thread-client.ts'
 import { checkLease, checkName, checkWrite } from '../lib/store-checks.ts'
@@ -52,6 +52,7 @@ interface Watcher {
 class SqliteStore implements ConfigStore {
   readonly #context: StoreContext
   readonly #thread: DatabaseThread
+  readonly #holdings = new Holdings()
   /** Those that are up. */
   readonly #watchers = new Set<Watcher>()
   /** Those that are not closed. */
@@ -126,14 +127,15 @@ class SqliteStore implements ConfigStore {
     checkLease(name, holder, ttlMs)
     const { clock, signal } = this.#context
     const sent = clock.now()
-    const taken = await this.#thread.call('lease', name, holder, ttlMs)
+    const taken = await this.#thread.call('lease', name, holder, ttlMs, this.#holdings.givenBack(name))
     if (!taken) return undefined
     const { number } = taken.token
+    const holding = this.#holdings.take(name, taken.token, clock.now())
     const calls = {
       renew: () => this.#thread.call('renew', name, number, ttlMs),
       release: () => this.#thread.call('release', name, number),
     }
-    return new HeldLease({ ...taken, ttlMs }, clock, sent, calls, signal)
+    return new HeldLease({ ...taken, ttlMs }, clock, sent, calls, signal, holding)
   }
 
   leases(prefix: string): Promise<readonly LeaseInfo[]> {

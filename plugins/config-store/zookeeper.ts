@@ -12,7 +12,7 @@ import {
   type WatchListener,
   type WriteNote,
 } from 'millrace'
-import { Holdings, type LeaseCalls, SharedLease } from '../lib/shared-lease.ts'
+import { HeldLease, Holdings } from '../lib/held-lease.ts'
 import { checkLease, checkName, checkWrite } from '../lib/store-checks.ts'
 import { Documents } from '../lib/zookeeper-documents.ts'
 import { loadDriver } from '../lib/zookeeper-driver.ts'
@@ -35,18 +35,10 @@ class ZookeeperStore implements ConfigStore {
   readonly #context: StoreContext
   readonly #parts: Parts
   readonly #holdings = new Holdings()
-  readonly #leaseCalls: LeaseCalls
 
   constructor(context: StoreContext, parts: Parts) {
     this.#context = context
     this.#parts = parts
-    const { link, leases } = parts
-    this.#leaseCalls = {
-      clock: context.clock,
-      signal: context.signal,
-      renew: (...given) => link.call((c) => leases.renew(c, ...given)),
-      release: (...given) => link.call((c) => leases.release(c, ...given)),
-    }
   }
 
   lineage(): Promise<string> {
@@ -108,11 +100,18 @@ class ZookeeperStore implements ConfigStore {
 
   async lease(name: string, holder: string, ttlMs: number): Promise<Lease | undefined> {
     checkLease(name, holder, ttlMs)
-    const taken = await this.#parts.link.call((c) => this.#parts.leases.take(c, name, holder, ttlMs))
+    const { link, leases } = this.#parts
+    const { clock, signal } = this.#context
+    const taken = await link.call((c) => leases.take(c, name, holder, ttlMs))
     if (!taken) return undefined
-    const holding = this.#holdings.take(name, taken.token, this.#context.clock.now())
-    holding.extend(taken.sentAt, ttlMs)
-    return new SharedLease(name, holder, ttlMs, holding, this.#leaseCalls)
+    const { token, sentAt } = taken
+    const calls = {
+      renew: async () =>
+        (await link.call((c) => leases.renew(c, name, holder, ttlMs, token.number))) ?? false,
+      release: () => link.call((c) => leases.release(c, name, holder, token.number)),
+    }
+    const holding = this.#holdings.take(name, token, clock.now())
+    return new HeldLease({ name, holder, token, ttlMs }, clock, sentAt, calls, signal, holding)
   }
 
   leases(prefix: string): Promise<readonly LeaseInfo[]> {

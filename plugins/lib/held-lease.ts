@@ -1,10 +1,67 @@
-/** A lease as its holder has it: when it is valid, counted by the contract's rule, whatever the store is. */
+/** Leases as their holder has them: when they are valid, by the one rule of the contract, whatever has given them. */
 import type { FencingToken, Lease } from 'millrace'
 
-/** What the store does for it. Both may reject. */
+/** What is known of one holding of a name. All {@link Lease} objects of it share this. */
+export class Holding {
+  readonly token: FencingToken
+  #until = Number.NEGATIVE_INFINITY
+  #over = false
+
+  constructor(token: FencingToken) {
+    this.token = token
+  }
+
+  /** For good. */
+  get over(): boolean {
+    return this.#over
+  }
+
+  /**
+   * A write for `ttlMs` was acknowledged that was sent at `sentAt`, or later. Less 1 % and 2 ms: for clocks that run at different
+   * rates.
+   */
+  extend(sentAt: number, ttlMs: number): void {
+    this.#until = Math.max(this.#until, sentAt + ttlMs * 0.99 - 2)
+  }
+
+  end(): void {
+    this.#over = true
+  }
+
+  remainingMs(now: number): number {
+    return this.#over ? 0 : Math.max(0, this.#until - now)
+  }
+}
+
+/** What one instance holds, by name, so that a lease that is taken again is the same one. */
+export class Holdings {
+  readonly #byName = new Map<string, Holding>()
+
+  /** The token of a holding of this name that is over here: it must not come back, as its release may still arrive. */
+  givenBack(name: string): number | undefined {
+    const holding = this.#byName.get(name)
+    return holding?.over ? holding.token.number : undefined
+  }
+
+  /** The holding with this token; a new one where it is not known, or over. */
+  take(name: string, token: FencingToken, now: number): Holding {
+    const known = this.#byName.get(name)
+    if (known && !known.over && known.token.number === token.number && known.token.lineage === token.lineage)
+      return known
+    // What has lapsed long ago is of no use to anybody.
+    if (this.#byName.size >= 1000)
+      for (const [other, holding] of this.#byName)
+        if (holding.remainingMs(now) === 0) this.#byName.delete(other)
+    const holding = new Holding(token)
+    this.#byName.set(name, holding)
+    return holding
+  }
+}
+
+/** What is done for it where it is kept. Both may reject. */
 export interface LeaseCalls {
-  /** A write; false: lost. */
-  renew(): Promise<boolean>
+  /** A write. False: lost. A number: extended, and it was sent at this `clock.now()`, which may be later than the call. */
+  renew(): Promise<boolean | number>
   release(): Promise<void>
 }
 
@@ -23,12 +80,12 @@ export class HeldLease implements Lease {
   readonly #clock: { now(): number }
   readonly #calls: LeaseCalls
   readonly #signal: AbortSignal
-  /** Monotonic; -Infinity: over for good. */
-  #until: number
+  readonly #holding: Holding
 
   /**
    * @param sent `clock.now()` from before the write that took it was sent
    * @param signal fires when the store stops: nobody may act on it then
+   * @param holding shared with other objects of the same lease; default: there is none
    */
   constructor(
     { name, holder, token, ttlMs }: LeaseTerms,
@@ -36,6 +93,7 @@ export class HeldLease implements Lease {
     sent: number,
     calls: LeaseCalls,
     signal: AbortSignal,
+    holding = new Holding(token),
   ) {
     this.name = name
     this.holder = holder
@@ -44,7 +102,8 @@ export class HeldLease implements Lease {
     this.#clock = clock
     this.#calls = calls
     this.#signal = signal
-    this.#until = this.#from(sent)
+    this.#holding = holding
+    holding.extend(sent, ttlMs)
   }
 
   valid(): boolean {
@@ -52,23 +111,23 @@ export class HeldLease implements Lease {
   }
 
   remainingMs(): number {
-    return this.#over ? 0 : Math.max(0, this.#until - this.#clock.now())
+    return this.#signal.aborted ? 0 : this.#holding.remainingMs(this.#clock.now())
   }
 
   async renew(): Promise<boolean> {
     if (this.#over) return false
-    const sent = this.#clock.now()
+    const called = this.#clock.now()
     const kept = await this.#calls.renew()
-    if (!kept) this.#end()
+    if (kept === false) this.#holding.end()
     // Lost, released, or the store stopped, while the answer was on its way.
     if (this.#over) return false
-    this.#until = Math.max(this.#until, this.#from(sent))
+    this.#holding.extend(typeof kept === 'number' ? kept : called, this.ttlMs)
     return true
   }
 
   async release(): Promise<void> {
     if (this.#over) return
-    this.#end()
+    this.#holding.end()
     try {
       await this.#calls.release()
     } catch {
@@ -77,15 +136,6 @@ export class HeldLease implements Lease {
   }
 
   get #over(): boolean {
-    return this.#until === Number.NEGATIVE_INFINITY || this.#signal.aborted
-  }
-
-  /** Less 1 % and 2 ms: for clocks that run at different rates. */
-  #from(sent: number): number {
-    return sent + this.ttlMs * 0.99 - 2
-  }
-
-  #end(): void {
-    this.#until = Number.NEGATIVE_INFINITY
+    return this.#holding.over || this.#signal.aborted
   }
 }

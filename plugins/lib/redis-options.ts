@@ -9,12 +9,15 @@ const endpoint = z
   .string()
   .regex(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:[\]/@]+):\d{1,5}$/, 'expected host:port, IPv6 in brackets')
 
+/** redis://[user:password@]host[:port][/db], or rediss://… over TLS. */
+export const redisUrl = z
+  .url({ protocol: /^rediss?$/, error: 'expected redis://host:port or rediss://host:port' })
+  .refine((text) => /^\/?\d{0,4}$/.test(pathOf(text)), 'expected the number of a database after the slash')
+  .meta({ writeOnly: true })
+
 /** Fields of the options; a plugin adds its own. */
 export const connectionFields = {
-  url: z
-    .url({ protocol: /^rediss?$/, error: 'expected redis://host:port or rediss://host:port' })
-    .refine((text) => /^\/?\d{0,4}$/.test(pathOf(text)), 'expected the number of a database after the slash')
-    .meta({ writeOnly: true })
+  url: redisUrl
     .optional()
     .describe(
       'Where the server is: redis://[user:password@]host[:port][/db], or rediss://… over TLS. Default redis://127.0.0.1:6379',

@@ -94,8 +94,9 @@ export class Connection {
 
   async authenticate(user: string, password: string): Promise<void> {
     const { noAuth, authFailed } = codes
-    const [rc] = await this.#ask<[]>('logging in', (done) =>
-      this.#client.add_auth('digest', `${user}:${password}`, done),
+    const [rc] = await this.#ask<[]>(
+      'logging in',
+      (done) => this.#client.add_auth('digest', `${user}:${password}`, done),
       [noAuth, authFailed],
     )
     if (rc !== codes.done)

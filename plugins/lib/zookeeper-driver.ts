@@ -63,7 +63,7 @@ export async function loadDriver(): Promise<Driver> {
       missing
         ? 'the package zookeeper is not installed: npm install zookeeper@7 (it is compiled, which takes python3, make and a C++ compiler)'
         : `the package zookeeper does not load in Node.js ${process.version}: ${message.split('\n')[0]}. It is to be compiled for this ` +
-          'Node.js: npm_config_nodedir=DIR npm rebuild zookeeper, where DIR/include/node holds its headers',
+            'Node.js: npm_config_nodedir=DIR npm rebuild zookeeper, where DIR/include/node holds its headers',
       { plugin: 'zookeeper', cause: error },
     )
   }

@@ -50,11 +50,7 @@ export class Leases {
   async take(c: Connection, name: string, holder: string, ttlMs: number): Promise<Taken | undefined> {
     const path = this.#tree.lease(name)
     for (let tries = 0; tries < mostTries; tries++) {
-      const [, known, node] = await Promise.all([
-        c.sync(this.#tree.root),
-        this.#tree.lineage(c),
-        c.get(path),
-      ])
+      const [, known, node] = await Promise.all([c.sync(this.#tree.root), this.#tree.lineage(c), c.get(path)])
       const lineage = known ?? (await this.#tree.prepare(c))
       if (!node) {
         await this.#tree.ensure(c, path)

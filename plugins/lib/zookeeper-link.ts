@@ -36,7 +36,10 @@ export class Link {
 
   constructor(options: LinkOptions) {
     this.#options = options
-    this.#lastError = storeError('MR_STORE_UNAVAILABLE', `${options.target.place}: there is no connection yet`)
+    this.#lastError = storeError(
+      'MR_STORE_UNAVAILABLE',
+      `${options.target.place}: there is no connection yet`,
+    )
   }
 
   start(): void {
@@ -71,7 +74,10 @@ export class Link {
   /** Resolves when nothing is left. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#lastError = storeError('MR_STORE_UNAVAILABLE', `${this.#options.target.place}: the node is being stopped`)
+    this.#lastError = storeError(
+      'MR_STORE_UNAVAILABLE',
+      `${this.#options.target.place}: the node is being stopped`,
+    )
     this.#tell(this.#lastError)
     for (const connection of [this.#connection, this.#opening])
       if (connection) this.#lose(connection, this.#lastError)

@@ -59,12 +59,13 @@ export function targetOf({ url = defaultUrl, username, password }: ZookeeperOpti
   // The options were checked.
   if (!parts) throw new TypeError('the URL of the store cannot be read')
   const { servers, base, login } = parts
-  const shown = servers.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`))
+  const shown = servers.map(({ host, port }) =>
+    host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+  )
   return {
     servers,
     base,
-    login:
-      username !== undefined && password !== undefined ? { user: username, password } : login,
+    login: username !== undefined && password !== undefined ? { user: username, password } : login,
     place: `zookeeper://${shown.join(',')}${base}`,
   }
 }

@@ -47,7 +47,10 @@ export function documentOf({ head }: Stored, parts: readonly Buffer[]): Document
 }
 
 /** What the head is replaced by, and what is not kept any longer. */
-export function headAfter(before: StoredHead | undefined, next: Stored): { head: StoredHead; dropped: Kept[] } {
+export function headAfter(
+  before: StoredHead | undefined,
+  next: Stored,
+): { head: StoredHead; dropped: Kept[] } {
   const all = before
     ? [{ node: before.node, id: before.head.revision.id, bytes: before.head.bytes }, ...before.kept]
     : []

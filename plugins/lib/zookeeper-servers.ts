@@ -48,7 +48,8 @@ function serves(address: string, port: number, signal: AbortSignal): Promise<str
       reject(new Error(`${name} ${why}`))
     }
     const look = (): void => {
-      if (/not currently serving/i.test(said)) fail('is not serving: its ensemble has no leader, or it does not reach it')
+      if (/not currently serving/i.test(said))
+        fail('is not serving: its ensemble has no leader, or it does not reach it')
       else if (said === '') fail('closes the connection without a word')
       else resolve(`${address}:${port}`)
     }

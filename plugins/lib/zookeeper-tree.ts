@@ -67,8 +67,8 @@ export class Tree {
 
   /** Begins it, where nobody has. @returns the lineage */
   async prepare(connection: Connection): Promise<string> {
+    // Where it is there, we need not be allowed to make it.
     for (const path of pathsTo(this.#base))
-      // Where it is there, we need not be allowed to make it.
       if (!(await connection.get(path))) await connection.create(path, empty)
     for (const path of [this.root, this.documents, this.#announced, this.leases])
       await this.ensure(connection, path)
@@ -101,7 +101,10 @@ export class Tree {
       : [connection.create(path, data)]
     const done = await Promise.all(steps)
     if (done.includes(false))
-      throw storeError('MR_STORE_UNAVAILABLE', `${path}: somebody else has made or changed it; nothing is written`)
+      throw storeError(
+        'MR_STORE_UNAVAILABLE',
+        `${path}: somebody else has made or changed it; nothing is written`,
+      )
   }
 
   /** With all that is in it. */

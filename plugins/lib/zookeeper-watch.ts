@@ -164,9 +164,7 @@ export class Watches {
     if (this.#watchers.size === 0 || connection !== this.#connection) return
     const { context, tree } = this.#options
     const proof = { over: false }
-    this.#timer = context.clock.after(proofLimitMs, () =>
-      setImmediate(() => this.#dead(connection, proof)),
-    )
+    this.#timer = context.clock.after(proofLimitMs, () => setImmediate(() => this.#dead(connection, proof)))
     connection.sync(tree.root).then(
       () => {
         proof.over = true

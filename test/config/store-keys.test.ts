@@ -55,6 +55,23 @@ test('a bare name will do; without `sync` what suits the store is chosen later',
   expect((await load(`${web}store: memory\n`, { plugins })).bootstrap.sync).toBeUndefined()
 })
 
+test('backups go into a folder or a command, daily and weekly where nothing else is said', async () => {
+  const backup = async (text: string) =>
+    (await load(`${web}store: memory\nbackup: ${text}\n`, { plugins })).bootstrap.backup
+  expect(await backup('{ to: /backups }')).toEqual({
+    to: { kind: 'folder', folder: '/backups' },
+    incrementalMs: 86_400_000,
+    fullMs: 604_800_000,
+    keep: 5,
+  })
+  expect(await backup('{ command: cat, incremental: 1h, full: 1d, keep: 2 }')).toEqual({
+    to: { kind: 'command', command: 'cat' },
+    incrementalMs: 3_600_000,
+    fullMs: 86_400_000,
+    keep: 2,
+  })
+})
+
 test('routes, services and filters beside a store are refused, each with what to do', async () => {
   const found = await problemsOf(
     `${acme}filters: [request-id]\nroutes: [{ service: a }]\nservices: { a: { backends: ["http://127.0.0.1:1"] } }\n` +
@@ -71,6 +88,8 @@ test('routes, services and filters beside a store are refused, each with what to
 describe('what is wrong', () => {
   test.each([
     ['sync: poll\n', ['MR_CONFIG_INVALID 2:1 sync'], 'nothing to keep in sync'],
+    ['backup: { to: a }\n', ['MR_CONFIG_INVALID 2:1 backup'], 'nothing to back up'],
+    ['store: memory\nbackup: { keep: 3 }\n', ['MR_CONFIG_INVALID 3:1 backup'], 'expected `to`'],
     ['store: acmee\n', ['MR_PLUGIN_UNKNOWN 2:8 store'], 'acmee'],
     [
       'store: ./acme.ts\n',

@@ -1,80 +1,10 @@
 /** Tests of kind `lock`. */
 import { strict as assert } from 'node:assert'
-import { setTimeout as later } from 'node:timers/promises'
 import type { Lock, Locker } from '../../core/contracts/index.ts'
 import { systemClock } from '../../core/host/clock.ts'
 import type { Case } from './case.ts'
 import type { Exercise } from './every-kind.ts'
-import type { MemoryClient } from './memory-store.ts'
-import type { Stage } from './stage.ts'
-
-export interface LockFixture {
-  /**
-   * Locks on servers of their own (Redis): an empty set of them for one test. Default: none; the lock uses `context.store`,
-   * and the kit's time.
-   */
-  start():
-    | { readonly options?: unknown; stop?(): unknown }
-    | Promise<{ readonly options?: unknown; stop?(): unknown }>
-}
-
-type Scene = Stage<'lock'>
-
-const ttlMs = 2000
-
-/** Two processes that want the same. */
-class Rivals {
-  readonly #stage: Scene
-  readonly #real: boolean
-  readonly lockers: Locker[] = []
-  readonly stores: MemoryClient[] = []
-  readonly stops: (() => Promise<void>)[] = []
-
-  constructor(stage: Scene) {
-    this.#stage = stage
-    this.#real = stage.fixture.start !== undefined
-  }
-
-  static async of(stage: Scene, count = 2): Promise<Rivals> {
-    const rivals = new Rivals(stage)
-    const site = await stage.fixture.start?.()
-    stage.defer(() => site?.stop?.())
-    for (let index = 0; index < count; index++) {
-      const time = stage.time.clock(index * 5000)
-      const store = stage.store.client(time)
-      const { instance, stop } = await stage.make({
-        clock: rivals.#real ? systemClock : time,
-        seed: index + 1,
-        context: { store },
-        options: site?.options ?? stage.subject.options,
-      })
-      rivals.lockers.push(instance)
-      rivals.stores.push(store)
-      rivals.stops.push(stop)
-    }
-    return rivals
-  }
-
-  async pass(ms: number): Promise<void> {
-    await (this.#real ? later(ms) : this.#stage.time.advanceAsync(ms))
-  }
-
-  /** A call's result, while time passes for it. */
-  async outcome<T>(call: Promise<T>): Promise<T> {
-    let over = false
-    const done = call.finally(() => {
-      over = true
-    })
-    done.catch(() => {})
-    for (let waited = 0; waited < 30_000 && !over; waited += 20) await this.pass(20)
-    assert(over, 'a call is not over after 30 s')
-    return done
-  }
-
-  async take(index: number, name = 'backup'): Promise<Lock | undefined> {
-    return this.outcome(this.lockers[index].acquire(name, { ttlMs }))
-  }
-}
+import { Rivals, ttlMs } from './rivals.ts'
 
 export const exerciseLock: Exercise<'lock'> = {
   async prepare(stage) {
@@ -162,12 +92,80 @@ export const lockCases: readonly Case<'lock'>[] = [
     },
   },
   {
+    name: 'of many that want it at once each gets it in turn, and never two of them hold it',
+    timeoutMs: 60_000,
+    async run(stage) {
+      const rivals = await Rivals.of(stage)
+      const holding = new Set<Lock>()
+      const tokens: number[] = []
+      const work = async (locker: Locker): Promise<void> => {
+        const lock = await locker.acquire('backup', { ttlMs, waitMs: 25_000 })
+        assert(lock, 'it was never free')
+        holding.add(lock)
+        assert.deepEqual(
+          [...holding].filter((each) => each.valid()),
+          [lock],
+          'two hold it',
+        )
+        tokens.push(lock.token.number)
+        await Promise.resolve()
+        holding.delete(lock)
+        await lock.release()
+      }
+      const workers = [0, 1, 0, 1, 0, 1].map((index) => work(rivals.lockers[index]))
+      await rivals.outcome(Promise.all(workers))
+      assert.equal(tokens.length, workers.length)
+      assert.deepEqual(
+        tokens,
+        [...tokens].sort((a, b) => a - b),
+        'tokens do not rise from holder to holder',
+      )
+    },
+  },
+  {
+    name: 'refuses names and times that are not allowed, before anything is held',
+    async run(stage) {
+      const rivals = await Rivals.of(stage, 1)
+      const [locker] = rivals.lockers
+      const longest = 'n'.repeat(200)
+      for (const name of ['', 'a b', '/a', 'a//b', 'ä', `${longest}n`])
+        await assert.rejects(
+          rivals.outcome(locker.acquire(name, { ttlMs })),
+          { code: 'MR_STORE_LIMIT' },
+          `the name ${JSON.stringify(name)} was taken`,
+        )
+      for (const wrong of [{ ttlMs: 99 }, { ttlMs: Number.NaN }, { ttlMs, waitMs: -1 }])
+        await assert.rejects(
+          rivals.outcome(locker.acquire('backup', wrong)),
+          { code: 'MR_STORE_LIMIT' },
+          `${JSON.stringify(wrong)} was taken`,
+        )
+      for (const name of [longest, 'a/b.c_D-9'])
+        assert(await rivals.take(0, name), `the name ${name} was refused`)
+      assert(await rivals.take(0), 'a refused call holds it')
+    },
+  },
+  {
+    name: 'stopping ends the waiting',
+    async run(stage) {
+      const rivals = await Rivals.of(stage)
+      const lock = await rivals.take(0)
+      const waiting = rivals.lockers[1].acquire('backup', { ttlMs, waitMs: 20_000 })
+      waiting.catch(() => {})
+      await rivals.pass(100)
+      await rivals.outcome(rivals.stops[1]())
+      await assert.rejects(rivals.outcome(waiting), { code: 'MR_STORE_UNAVAILABLE' })
+      assert(lock?.valid())
+    },
+  },
+  {
     name: 'stopping frees what is held',
     async run(stage) {
       const rivals = await Rivals.of(stage)
       const lock = await rivals.take(0)
       await rivals.outcome(rivals.stops[0]())
       assert.equal(lock?.valid(), false)
+      assert(lock?.lost.aborted, 'its holder was not told')
       assert(await rivals.take(1))
     },
   },
@@ -197,6 +195,40 @@ export const lockFaultCases: readonly Case<'lock'>[] = [
       await rivals.pass(ttlMs)
       assert(second.valid(), 'the former holder took or freed it')
       assert.equal(await rivals.take(0), undefined)
+    },
+  },
+  {
+    name: 'an answer that comes when its time is over is no lock, and what it took is freed',
+    async run(stage) {
+      const rivals = await Rivals.of(stage)
+      const [slow] = rivals.stores
+      const lease = slow.lease.bind(slow)
+      slow.lease = async (...given) => {
+        const taken = await lease(...given)
+        await new Promise<void>((resolve) => void stage.time.clock().after(ttlMs, resolve))
+        return taken
+      }
+      const outcome = await rivals
+        .outcome(rivals.lockers[0].acquire('backup', { ttlMs }))
+        .catch((error: unknown) => error)
+      const lock = outcome as Partial<Lock> | undefined
+      assert(lock?.valid === undefined, 'a lock that nobody may act on was given')
+      await rivals.pass(50)
+      assert(await rivals.take(1))
+    },
+  },
+  {
+    name: 'time that passes while the loop stands still ends it, and a late renewal does not bring it back',
+    async run(stage) {
+      const rivals = await Rivals.of(stage)
+      const lock = await rivals.take(0)
+      assert(lock)
+      stage.time.stall(ttlMs - 1)
+      assert.equal(lock.valid(), false, 'valid after its time')
+      await rivals.pass(50)
+      assert.equal(lock.valid(), false, 'a lock that was lost came back')
+      assert(lock.lost.aborted, 'its holder was not told')
+      assert(await rivals.take(1), 'it is still held by nobody')
     },
   },
   {

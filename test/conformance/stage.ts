@@ -147,6 +147,8 @@ export class Stage<K extends PluginKind> {
           leader: (known?: { candidate: string }) =>
             told.push({ call: 'leader', candidate: known?.candidate }),
         }
+      case 'lock':
+        return { ...process, fleet: 'default' }
       case 'failure-detector':
         return {
           ...process,

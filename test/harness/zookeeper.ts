@@ -54,7 +54,9 @@ export async function startZookeeper(scope: Scoped = {}): Promise<ZookeeperServe
 export async function startEnsemble(scope: Scoped = {}): Promise<Ensemble> {
   const directory = newDirectory(scope)
   const ids = [1, 2, 3]
-  const peers = await Promise.all(ids.map(async () => ({ quorum: await freePort(), election: await freePort() })))
+  const peers = await Promise.all(
+    ids.map(async () => ({ quorum: await freePort(), election: await freePort() })),
+  )
   /** From one to another. */
   const links: { readonly from: number; readonly to: number; readonly relays: readonly Relay[] }[] = []
   const servers: Server[] = []

@@ -104,7 +104,10 @@ describe('one server', () => {
 
   test('connections that end under many writes: each is committed once, whatever was said of it first', async () => {
     const relay = await startRelay(server.port)
-    const { store } = await makeStore({ url: url.replace(String(server.port), String(relay.port)), timeout: '2s' })
+    const { store } = await makeStore({
+      url: url.replace(String(server.port), String(relay.port)),
+      timeout: '2s',
+    })
     await write(store, 'warm', 'x', null)
     let others = 0
     let rounds = 0
@@ -129,7 +132,10 @@ describe('one server', () => {
 
   test('a connection that carries nothing any more is given up, and the session with it: calls and watches have another', async () => {
     const relay = await startRelay(server.port)
-    const { store } = await makeStore({ url: url.replace(String(server.port), String(relay.port)), timeout: '500ms' })
+    const { store } = await makeStore({
+      url: url.replace(String(server.port), String(relay.port)),
+      timeout: '500ms',
+    })
     const first = await write(store, 'config', 'v1', null)
     const watch = await watching(store)
     relay.freeze()

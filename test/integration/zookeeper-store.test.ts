@@ -15,8 +15,8 @@ import { runCli } from '../cli/run-cli.ts'
 import { untilFileEnds } from '../harness/cleanup.ts'
 import { until } from '../harness/until.ts'
 import { startZookeeper, type ZookeeperServer } from '../harness/zookeeper.ts'
-import { testLog } from '../threads/fixtures/server.ts'
 import { makeStore, nodesUnder, note, stranger, textOf, write, writeId } from '../harness/zookeeper-store.ts'
+import { testLog } from '../threads/fixtures/server.ts'
 
 const cleanup = untilFileEnds()
 let server: ZookeeperServer
@@ -105,7 +105,9 @@ describe('what is not ours is MR_STORE_DATA, and stays as it is', () => {
     expect((await caught(store.get('config'))).code).toBe('MR_STORE_DATA')
     const wrong = { number: 7, id: 'id' }
     if (!data.includes('1-gone'))
-      expect((await caught(store.put('config', Buffer.from('x'), wrong, writeId(), note))).code).toBe('MR_STORE_DATA')
+      expect((await caught(store.put('config', Buffer.from('x'), wrong, writeId(), note))).code).toBe(
+        'MR_STORE_DATA',
+      )
     expect((await eve.get(node))?.data.toString()).toBe(data)
   })
 })
@@ -303,17 +305,27 @@ describe('watch', () => {
 test('millrace config applies to it, reads from it, and says who was in between', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-zk-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-  const config = (port: number) => `services: { shop: { backends: ["http://127.0.0.1:${port}"] } }\nroutes: [{ service: shop }]\n`
+  const config = (port: number) =>
+    `services: { shop: { backends: ["http://127.0.0.1:${port}"] } }\nroutes: [{ service: shop }]\n`
   writeFileSync(join(directory, 'a.yaml'), config(9001))
   writeFileSync(join(directory, 'b.yaml'), config(9002))
   const { base, url } = fresh()
   const secret = url.replace('//', '//ann:right-one@')
   const run = (...args: string[]) => runCli(['config', ...args, '--store', secret], { directory })
-  expect(await run('apply', 'a.yaml', '--by', 'ann')).toMatchObject({ status: 0, out: expect.stringMatching(/revision 1$/m) })
-  expect(await run('apply', 'b.yaml', '--by', 'bob')).toMatchObject({ status: 0, out: expect.stringMatching(/revision 2$/m) })
+  expect(await run('apply', 'a.yaml', '--by', 'ann')).toMatchObject({
+    status: 0,
+    out: expect.stringMatching(/revision 1$/m),
+  })
+  expect(await run('apply', 'b.yaml', '--by', 'bob')).toMatchObject({
+    status: 0,
+    out: expect.stringMatching(/revision 2$/m),
+  })
   expect((await run('get')).out).toContain('9002')
   expect((await run('history')).out).toMatch(/bob[\s\S]*ann/)
-  expect(await run('apply', 'a.yaml', '--expect', '1')).toMatchObject({ status: 1, err: expect.stringContaining('bob') })
+  expect(await run('apply', 'a.yaml', '--expect', '1')).toMatchObject({
+    status: 1,
+    err: expect.stringContaining('bob'),
+  })
   const denied = await runCli(['config', 'get', '--store', url], { directory })
   expect(denied).toMatchObject({ status: 1, err: expect.stringContaining('MR_STORE_DENIED') })
   expect(denied.err).toContain(base)
@@ -321,7 +333,10 @@ test('millrace config applies to it, reads from it, and says who was in between'
 
 test.each([
   ['ERR_MODULE_NOT_FOUND', /is not installed: npm install zookeeper@7/],
-  ['ERR_DLOPEN_FAILED', /does not load in Node\.js v\d+\S*: no such symbol.*npm_config_nodedir=DIR npm rebuild zookeeper/],
+  [
+    'ERR_DLOPEN_FAILED',
+    /does not load in Node\.js v\d+\S*: no such symbol.*npm_config_nodedir=DIR npm rebuild zookeeper/,
+  ],
 ])('where the package does not load (%s) it says what to do', async (code, message) => {
   const hook = `import { registerHooks } from 'node:module'
     registerHooks({ resolve(name, context, next) {

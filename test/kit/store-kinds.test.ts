@@ -1,7 +1,8 @@
-/** Kinds without a built-in yet: a sound plugin of each passes the kit, a broken one is caught. */
-import { type ConfigStore, definePlugin, type FencingToken, type Lease, z } from 'millrace'
+/** Kinds that live from a config store: a sound plugin of each passes the kit, a broken one is caught. */
+import { type ConfigStore, definePlugin, type FencingToken, type Lease, type Lock, z } from 'millrace'
 import { FakeTime, type StoreFixture } from 'millrace/conformance'
 import { describe, expect, test } from 'vitest'
+import storeLock from '../../plugins/lock/store.ts'
 import { MemoryClient, MemoryStore } from '../conformance/memory-store.ts'
 import { verdicts } from './verdicts.ts'
 
@@ -126,61 +127,34 @@ describe('config store', () => {
   })
 })
 
-/** A lock on the store's leases. */
-function lockPlugin(fault?: 'token' | 'validity' | 'release') {
+type LockFault = 'token' | 'validity' | 'release' | 'names' | 'waiting'
+
+/** The built-in on the store's leases, with something broken about it. */
+function lockPlugin(fault?: LockFault) {
   return definePlugin({
     api: 1,
     kind: 'lock',
     name: 'store',
     options,
-    create(context) {
-      let counted = 0
-      const held = new Set<() => Promise<void>>()
-      context.defer(async () => {
-        for (const release of held) await release()
+    async create(context) {
+      const sound = await storeLock.create(context, {})
+      const broken = (lock: Lock): Lock => ({
+        name: lock.name,
+        token: fault === 'token' ? { ...lock.token, number: 7 } : lock.token,
+        valid: () => fault === 'validity' || lock.valid(),
+        remainingMs: () => lock.remainingMs(),
+        lost: lock.lost,
+        release: async () => {
+          if (fault !== 'release') await lock.release()
+        },
       })
-      const wait = (ms: number): Promise<void> =>
-        new Promise((resolve) => void context.clock.after(ms, resolve))
-      const hold = (name: string, lease: Lease) => {
-        const lost = new AbortController()
-        let over = false
-        const timer = context.clock.every(lease.ttlMs / 3, () => {
-          lease
-            .renew()
-            .catch(() => {})
-            .then(() => {
-              if (!lease.valid() && !over) lost.abort(new Error('lost'))
-            })
-        })
-        const end = (): void => {
-          over = true
-          timer.cancel()
-          held.delete(release)
-        }
-        const release = async (): Promise<void> => {
-          end()
-          if (fault !== 'release') await lease.release()
-        }
-        held.add(release)
-        lost.signal.addEventListener('abort', end)
-        const token: FencingToken = fault === 'token' ? { ...lease.token, number: 7 } : lease.token
-        const valid = (): boolean => fault === 'validity' || (!over && lease.valid())
-        return { name, token, valid, remainingMs: () => lease.remainingMs(), lost: lost.signal, release }
-      }
       return {
-        async acquire(name, { ttlMs = 10_000, waitMs = 0, signal } = {}) {
-          const until = context.clock.now() + waitMs
-          for (;;) {
-            signal?.throwIfAborted()
-            const lease = await context.store?.lease(
-              `lock/${name}`,
-              `${context.members.self.id}/${context.random()}/${++counted}`,
-              ttlMs,
-            )
-            if (lease) return hold(name, lease)
-            if (context.clock.now() >= until) return undefined
-            await wait(20 + 30 * context.random())
-          }
+        async acquire(name, given) {
+          const lock = await sound.acquire(
+            fault === 'names' ? `n${name.replaceAll(/[^a-z]/g, '')}`.slice(0, 100) : name,
+            fault === 'waiting' ? { ...given, signal: undefined } : given,
+          )
+          return lock && broken(lock)
         },
       }
     },
@@ -198,6 +172,8 @@ describe('lock', () => {
     ['token', 'tokens strictly increase from holder to holder'],
     ['validity', 'a holder that is cut off has lost it before another gets it, and is told'],
     ['release', 'one holds it, the other does not; released, it is the other’s'],
+    ['names', 'refuses names and times that are not allowed, before anything is held'],
+    ['waiting', 'waits for it as long as it is told, and not after it was called off'],
   ] as const)('one with a broken %s is caught', async (fault, name) => {
     expect(Object.keys((await verdicts(lockPlugin(fault))).failed)).toContain(name)
   })

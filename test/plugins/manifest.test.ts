@@ -6,6 +6,11 @@ import { builtins } from '../../plugins/manifest.ts'
 import { filterOptions } from './filter-options.ts'
 import { parsed } from './make.ts'
 
+/** What other kinds cannot do without. */
+const needed: Readonly<Record<string, object>> = {
+  redlock: { nodes: [1, 2, 3].map((host) => `redis://127.0.0.${host}`) },
+}
+
 const root = new URL('../../plugins/', import.meta.url)
 
 test('every file under a kind is a built-in of that kind and name, and the other way round', () => {
@@ -18,7 +23,7 @@ test('every file under a kind is a built-in of that kind and name, and the other
 describe.each(
   builtins.map((plugin) => [`${plugin.kind} ${plugin.name}`, plugin] as const),
 )('%s', (_, plugin) => {
-  const options = plugin.kind === 'filter' ? filterOptions[plugin.name] : {}
+  const options = plugin.kind === 'filter' ? filterOptions[plugin.name] : (needed[plugin.name] ?? {})
 
   test('works with its options, refuses unknown ones, and says what it is', () => {
     expect(() => parsed(plugin, options)).not.toThrow()

@@ -46,6 +46,6 @@ test('every built-in plugin and verb is named in the README', async () => {
   const readme = read('README.md')
   const { builtins } = await import('../../plugins/manifest.ts')
   for (const { name } of builtins) expect(readme).toMatch(new RegExp(`[\`\\s]${name}[,;.\\s]`))
-  for (const verb of ['up', 'lb', 'check', 'explain', 'schema', 'plugin', 'breaker', 'config'])
+  for (const verb of ['up', 'lb', 'check', 'explain', 'schema', 'plugin', 'breaker', 'config', 'lock'])
     expect(readme).toContain(`| \`${verb}\` |`)
 })

@@ -9,6 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { loadConfig } from '../../core/config/load.ts'
 import { encodeConfig } from '../../core/config/sync/value.ts'
 import type { ConfigStore } from '../../core/contracts/config-store.ts'
+import { type AnyPlugin, definePlugin, z } from '../../core/contracts/index.ts'
 import { loadPlugins } from '../../core/host/loader.ts'
 import { followStore } from '../../core/threads/follow-store.ts'
 import { startLbServer } from '../../core/threads/lb-server.ts'
@@ -70,10 +71,10 @@ const local = (more: object = {}) => ({
   ...more,
 })
 
-async function start(store: Store, wanted: object = local()) {
+async function start(store: Store, wanted: object = local(), more: readonly AnyPlugin[] = []) {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-  const registry = await loadPlugins([], builtins)
+  const registry = await loadPlugins([], [...builtins, ...more])
   const read = (data: object) =>
     loadConfig(
       { text: JSON.stringify(data), name: 'lb.json', directory },
@@ -186,6 +187,37 @@ describe('an LB server with a store', () => {
   test('a store in which nothing was written says what to do, and is no empty config', async () => {
     const lb = await start(new Store())
     expect((await lb.admin('/readyz?verbose')).text).toContain('[-]config: the store holds no config yet')
+  })
+
+  test('announces what others have committed, where its sync can, and stops with the server', async () => {
+    const announced: [string, number][] = []
+    const megaphone = definePlugin({
+      api: 1,
+      kind: 'config-sync',
+      name: 'megaphone',
+      options: z.strictObject({}),
+      create: () => ({
+        async announce(document, { number }) {
+          announced.push([document, number])
+        },
+      }),
+    })
+    const store = new Store()
+    await store.put(routed(await backend('one')))
+    const lb = await start(store, local({ sync: 'megaphone' }), [megaphone])
+    await until('it is announced', () => announced.some(([document]) => document === 'config'))
+    expect(announced[0]).toEqual(['config', 1])
+    await until('and noted', async () => {
+      const waiting = await store.client.unannounced()
+      return waiting.every(({ document }) => document !== 'config')
+    })
+    const metrics = (await lb.admin('/metrics')).text
+    expect(metrics).toMatch(/^millrace_config_relay_working 1$/m)
+    expect(metrics).toMatch(/^millrace_config_relay_announced_total [1-9]/m)
+    const held = async () => (await store.client.leases('')).map(({ name }) => name)
+    expect(await held()).toEqual(['lock/relay'])
+    await lb.follower.stop()
+    expect(await held()).toEqual([])
   })
 
   test('the local half is reloaded under what the store holds', async () => {

@@ -48,6 +48,24 @@ export interface SyncState {
   readonly reads: number
   /** Why the last-known-good could not be kept. */
   readonly notKept: string | undefined
+  /** undefined: this node's sync has nothing to announce with. */
+  readonly relay?: RelayState
+  /** undefined: this node makes none. */
+  readonly backup?: BackupState
+}
+
+export interface RelayState {
+  /** This node is the one that announces. */
+  readonly working: boolean
+  /** Changes that this node has announced since its start. */
+  readonly announced: number
+}
+
+export interface BackupState {
+  /** Wall clock, milliseconds: the fleet's last one, by whichever node; undefined: none, as far as this node has seen. */
+  readonly madeAt: number | undefined
+  /** The last try of the fleet has failed, as far as this node has seen. */
+  readonly failing: boolean
 }
 
 /** What has come of a config. */

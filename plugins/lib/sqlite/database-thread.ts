@@ -132,7 +132,7 @@ class Database {
       unannounced: () => read((at) => listUnannounced(at, fleet)),
       markAnnounced: (document, number, id) =>
         write((at) => markAnnounced(at, fleet, document, { number, id })),
-      lease: (name, holder, ttlMs) => write((at) => leases.take(at, name, holder, ttlMs)),
+      lease: (...given) => write((at) => leases.take(at, ...given)),
       renew: (name, token, ttlMs) => write((at) => leases.renew(at, name, token, ttlMs)),
       release: (name, token) => write((at) => leases.release(at, name, token)),
       leases: (prefix) => read((at) => leases.list(at, prefix)),

@@ -37,9 +37,17 @@ export class Leases {
     this.#boot = boot
   }
 
-  take(connection: Connection, name: string, holder: string, ttlMs: number): LeaseRow | undefined {
-    const held = this.#held(connection, name)
-    if (held && held.holder !== holder) return undefined
+  /** @param givenBack a token that the holder has released, though that may not have arrived: it does not come back */
+  take(
+    connection: Connection,
+    name: string,
+    holder: string,
+    ttlMs: number,
+    givenBack?: number,
+  ): LeaseRow | undefined {
+    const found = this.#held(connection, name)
+    if (found && found.holder !== holder) return undefined
+    const held = found?.token === givenBack ? undefined : found
     const lineage = lineageOf(connection, this.#fleet)
     const number = held ? held.token : this.#nextToken(connection)
     // A shorter time to live does not shorten what the holder was given before.

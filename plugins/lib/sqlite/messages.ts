@@ -38,7 +38,8 @@ export interface DatabaseCalls {
   revision(document: string, number: number, id: string): StoredDocument | null
   unannounced(): Head[]
   markAnnounced(document: string, number: number, id: string): void
-  lease(name: string, holder: string, ttlMs: number): LeaseRow | undefined
+  /** @param givenBack a token that the holder has released, though that may not have arrived: it does not come back */
+  lease(name: string, holder: string, ttlMs: number, givenBack?: number): LeaseRow | undefined
   renew(name: string, token: number, ttlMs: number): boolean
   release(name: string, token: number): void
   leases(prefix: string): LeaseRow[]

@@ -18,7 +18,9 @@ class Ensemble {
         return node && { data: node.data, stat: { ...node } }
       },
       children: async (path: string) =>
-        [...this.#nodes.keys()].flatMap((key) => (key.startsWith(`${path}/`) ? [key.slice(path.length + 1)] : [])),
+        [...this.#nodes.keys()].flatMap((key) =>
+          key.startsWith(`${path}/`) ? [key.slice(path.length + 1)] : [],
+        ),
       create: async (path: string, data: Buffer) => {
         if (this.#nodes.has(path)) return false
         this.#nodes.set(path, { data, version: 0, ...this.#now() })

@@ -1,0 +1,116 @@
+/** `millrace config restore`: what a backup holds, as new revisions on top of what is there. Nothing of the history is changed. */
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { headIn, type ParsedBackup, parseBackup } from '../../core/config/backup/format.ts'
+import { checkDynamic } from '../../core/config/dynamic.ts'
+import { configDocument } from '../../core/config/sync/value.ts'
+import type { ConfigStore, Document } from '../../core/contracts/index.ts'
+import { MillraceError } from '../../core/host/errors.ts'
+import { UsageError } from '../failure.ts'
+import type { Host } from '../main.ts'
+import { unifiedDiff } from './line-diff.ts'
+import { type StoreFlags, withStore } from './open.ts'
+import { dataOf, describe, shownYaml, timeOf, yamlOf } from './revisions.ts'
+import { noteOf, settled, type WriteFlags, whyNot } from './write.ts'
+
+interface Change {
+  readonly document: string
+  /** What is to be written; what it is written on top of. */
+  readonly wanted: Document
+  readonly head: Document | null
+}
+
+export async function restore(host: Host, file: string, flags: StoreFlags & WriteFlags): Promise<void> {
+  const { terminal, finish } = host
+  const { fleet = 'default', dryRun = false } = flags
+  const name = path.basename(file)
+  const backup = parseBackup(await read(path.resolve(terminal.directory, file)), name)
+  const { header } = backup
+  if (header.fleet !== fleet)
+    throw new MillraceError(
+      'MR_BACKUP',
+      `${name} is a backup of the fleet ${header.fleet}, and this would write it to the fleet ${fleet}; --fleet ${header.fleet} brings it back to its own`,
+    )
+  const message = `restored from ${name}, of ${timeOf(header.at)}`
+  const note = noteOf(terminal, { message, ...flags })
+  terminal.out(`${name}: ${header.kind}, of ${timeOf(header.at)}; its checksum is right`)
+  await withStore(terminal, flags, { make: !dryRun }, async ({ store, registry }) => {
+    const changes: Change[] = []
+    for (const document of Object.keys(header.heads).sort()) {
+      const change = await changeOf(store, backup, document, name)
+      if (change.document === configDocument && !change.wanted.tombstone)
+        await checkDynamic(dataOf(change.wanted), `${name}: ${document}`, registry.catalog())
+      if (show(host, change)) changes.push(change)
+    }
+    if (changes.length === 0) return
+    if (dryRun) return terminal.out('not written: --dry-run')
+    for (const { document, wanted, head } of changes) {
+      const own = { ...note, schema: wanted.note.schema ?? 1 }
+      const result = await settled(store, document, head, wanted.value, own)
+      if (result.status === 'committed') terminal.out(`${document}: revision ${result.revision.number}`)
+      else {
+        finish(1)
+        const why = await whyNot(store, document, head, result, 'restore again')
+        terminal.err(`${terminal.style('red', 'millrace:')} ${document}: ${why}`)
+      }
+    }
+  })
+}
+
+async function read(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file)
+  } catch (error) {
+    throw new UsageError(`${file} cannot be read: ${(error as Error).message}`)
+  }
+}
+
+async function changeOf(
+  store: ConfigStore,
+  backup: ParsedBackup,
+  document: string,
+  name: string,
+): Promise<Change> {
+  const wanted = headIn(backup, document)
+  if (!wanted)
+    throw new MillraceError('MR_BACKUP', `${name} holds no revision of ${document}, though it says so`)
+  return { document, wanted, head: await store.get(document, { fresh: true }) }
+}
+
+/** Says what changes. @returns whether anything does */
+function show({ terminal }: Host, { document, wanted, head }: Change): boolean {
+  const isSame = head !== null && head.tombstone === wanted.tombstone && textOf(head) === textOf(wanted)
+  if (isSame) {
+    terminal.out(`${document}: unchanged, revision ${head.revision.number}`)
+    return false
+  }
+  terminal.out(`--- ${document}: ${head === null ? 'nothing' : describe(head)}`)
+  terminal.out(`+++ ${document}: ${describe(wanted)}, of the backup`)
+  const lines = unifiedDiff(head === null ? '' : shownText(head), shownText(wanted))
+  if (lines.length > 0) terminal.out(lines.join('\n'))
+  return true
+}
+
+const dataIn = (document: Document): unknown =>
+  document.document === configDocument ? dataOf(document) : jsonOf(document)
+
+/** All of it, to be compared. */
+function textOf(document: Document): string {
+  return document.tombstone ? '' : yamlOf(dataIn(document))
+}
+
+/** For a screen. */
+function shownText(document: Document): string {
+  return document.tombstone ? '' : shownYaml(dataIn(document))
+}
+
+/** Other documents are JSON as a rule; what is none is known by its sum. */
+function jsonOf({ value }: Document): unknown {
+  const bytes = Buffer.from(value ?? [])
+  try {
+    return JSON.parse(bytes.toString())
+  } catch {
+    return `(${bytes.length} bytes, SHA-256 ${createHash('sha256').update(bytes).digest('hex')})`
+  }
+}

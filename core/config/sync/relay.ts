@@ -1,0 +1,128 @@
+/**
+ * Announces what was committed and never announced. The event of a change is written with the change (the store's outbox), so a
+ * writer that dies between the two, or that cannot reach the bus, loses nothing: whoever holds the lock `relay` finds it there,
+ * announces it and notes that it has.
+ *
+ * One node of a fleet works, the others stand by. The lock only saves work: a change that is announced twice is heard twice, and the note
+ * is a compare-and-set of the store. So a holder that has lost it in the middle of an announcement does no harm.
+ */
+import type { ConfigStore } from '../../contracts/config-store.ts'
+import type { ConfigSync } from '../../contracts/config-sync.ts'
+import type { Lock, Locker } from '../../contracts/lock.ts'
+import type { Log } from '../../contracts/plugin.ts'
+import type { RawClock } from '../../host/clock.ts'
+import { MillraceError } from '../../host/errors.ts'
+import { pause } from '../../host/pause.ts'
+import type { RelayState } from './state.ts'
+
+export const relayLock = 'relay'
+
+export interface RelayDeps {
+  readonly store: Pick<ConfigStore, 'unannounced' | 'markAnnounced'>
+  readonly sync: Required<Pick<ConfigSync, 'announce'>>
+  readonly locker: Locker
+  readonly clock: RawClock
+  random(): number
+  readonly log: Log
+  /** Between two looks at the outbox; default 250 ms. */
+  readonly pollMs?: number
+  /** Of the lock: how long nobody works after one that was killed; default 5 s. */
+  readonly ttlMs?: number
+  /** Between two tries to get the lock, jittered: each is a write of the store. Default 3 s. */
+  readonly standbyMs?: number
+}
+
+/** After a failure: as between two looks, doubled each time, up to this. */
+const slowestRetryMs = 5000
+
+export class Relay {
+  readonly #deps: RelayDeps
+  readonly #stop = new AbortController()
+  #running: Promise<void> | undefined
+  #working = false
+  #announced = 0
+  #failures = 0
+
+  constructor(deps: RelayDeps) {
+    this.#deps = deps
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  get state(): RelayState {
+    return { working: this.#working, announced: this.#announced }
+  }
+
+  /** Settles when nothing is announced any more and the lock is free. Idempotent; never rejects. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { clock, random, standbyMs = 3000 } = this.#deps
+    while (!this.#stop.signal.aborted) {
+      const lock = await this.#acquire()
+      if (lock) await this.#work(lock)
+      if (!this.#stop.signal.aborted)
+        await pause(clock, standbyMs * (0.75 + random() / 2), [this.#stop.signal])
+    }
+  }
+
+  async #acquire(): Promise<Lock | undefined> {
+    const { locker, ttlMs = 5000, log } = this.#deps
+    try {
+      return await locker.acquire(relayLock, { ttlMs, signal: this.#stop.signal })
+    } catch (error) {
+      // The engine says that the store is away; here it only means that there is nothing to do.
+      log.debug('relay: nobody knows who announces', { error })
+      return undefined
+    }
+  }
+
+  async #work(lock: Lock): Promise<void> {
+    const { clock, log } = this.#deps
+    this.#working = true
+    log.info('relay: this node announces what was committed', { token: lock.token.number })
+    try {
+      while (lock.valid() && !this.#stop.signal.aborted) {
+        await this.#look(lock)
+        await pause(clock, this.#pauseMs(), [this.#stop.signal, lock.lost])
+      }
+    } finally {
+      this.#working = false
+      await lock.release()
+    }
+    if (!this.#stop.signal.aborted) log.warn('relay: this node announces no more: its lock is lost')
+  }
+
+  async #look(lock: Lock): Promise<void> {
+    const { store, sync } = this.#deps
+    try {
+      for (const { document, revision } of await store.unannounced()) {
+        if (!lock.valid() || this.#stop.signal.aborted) return
+        await sync.announce(document, revision)
+        this.#announced++
+        await store.markAnnounced(document, revision)
+      }
+      this.#failures = 0
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (this.#failures++ > 0 || this.#stop.signal.aborted) return
+    const code = error instanceof MillraceError ? error.code : 'MR_STORE_UNAVAILABLE'
+    const message = error instanceof Error ? error.message : String(error)
+    this.#deps.log.warn(`relay: a change could not be announced, and is kept: ${message}`, { code })
+  }
+
+  #pauseMs(): number {
+    const { pollMs = 250, random } = this.#deps
+    const ms = Math.min(slowestRetryMs, pollMs * 2 ** Math.min(this.#failures, 10))
+    return Math.max(pollMs, ms) * (0.75 + random() / 2)
+  }
+}

@@ -1,0 +1,3 @@
+import { conforms } from './run.ts'
+
+conforms('lock', 'store')
