@@ -1,10 +1,10 @@
 /** `millrace config`: reads and changes the config of a fleet in its store. */
 import { type Command, Option } from 'commander'
 import { checkDynamic } from '../core/config/dynamic.ts'
+import { unifiedDiff } from '../core/config/line-diff.ts'
 import { configDocument } from '../core/config/sync/value.ts'
 import { columns } from './columns.ts'
 import { readDynamic } from './config/dynamic-file.ts'
-import { unifiedDiff } from './config/line-diff.ts'
 import { type StoreFlags, withStore } from './config/open.ts'
 import {
   dataOf,

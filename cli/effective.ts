@@ -9,7 +9,7 @@ import type {
   RouteConfig,
   ServiceConfig,
 } from '../core/config/snapshot.ts'
-import { withoutSecrets } from './secrets.ts'
+import { hidden, withoutSecrets } from '../core/config/secrets.ts'
 
 type Plain = Readonly<Record<string, unknown>>
 
@@ -194,12 +194,20 @@ function storeTexts({ store, sync }: Config['bootstrap']): Plain {
   }
 }
 
+/** Of a token only a hash is known, and nobody needs that. */
+function apiText(api: Config['bootstrap']['api']): Plain {
+  if (!api) return api === false ? { api } : {}
+  const tokens = api.tokens.map(({ name, role }) => ({ name, role, token: hidden }))
+  return { api: { address: addressText(api), tokens, hosts: api.hosts } }
+}
+
 function everything({ bootstrap, snapshot }: Config): Plain {
   const { limits, drain, accessLog, routes } = snapshot
   return {
     fleet: bootstrap.fleet,
     node: bootstrap.node,
     admin: bootstrap.admin ? { address: addressText(bootstrap.admin) } : false,
+    ...apiText(bootstrap.api),
     plugins: bootstrap.plugins.map((source) => (source.kind === 'path' ? source.location : source.specifier)),
     probing: bootstrap.probing,
     ...storeTexts(bootstrap),

@@ -9,7 +9,7 @@ import { findConfig, type Loaded, loadWithPlugins, tellWarnings } from './load.t
 import type { Verb } from './main.ts'
 import { withOptionDefaults } from './option-defaults.ts'
 import { pluginTree } from './plugin-tree.ts'
-import { withoutSecrets } from './secrets.ts'
+import { withoutSecrets } from '../core/config/secrets.ts'
 import { timeImports } from './start-up.ts'
 import type { Terminal } from './terminal.ts'
 

@@ -3,7 +3,7 @@ import type { PluginCatalog } from '../core/config/catalog.ts'
 import type { LoadedConfig } from '../core/config/load.ts'
 import type { FilterUse, PluginUse, RouteConfig, ServiceConfig } from '../core/config/snapshot.ts'
 import type { PluginKind } from '../core/contracts/plugin.ts'
-import { withoutMarked } from './secrets.ts'
+import { withoutMarked } from '../core/config/secrets.ts'
 
 type Fill = <U extends PluginUse>(kind: PluginKind, use: U) => U
 

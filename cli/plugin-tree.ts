@@ -10,7 +10,7 @@ import { type PluginKind, threadKinds } from '../core/contracts/plugin.ts'
 import type { PluginRegistry } from '../core/host/registry.ts'
 import { fallbackText } from './effective.ts'
 import type { Loaded } from './load.ts'
-import { withoutMarked, withoutSecrets } from './secrets.ts'
+import { withoutMarked, withoutSecrets } from '../core/config/secrets.ts'
 import { timeCreate } from './start-up.ts'
 
 interface Tree {

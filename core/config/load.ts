@@ -1,6 +1,7 @@
 /** From a file to a validated, normalised config, or to every problem in it. */
 import { availableParallelism } from 'node:os'
 import type { PluginCatalog } from './catalog.ts'
+import { checkApi } from './check-api.ts'
 import { checkStore } from './check-store.ts'
 import { asMap, runChecks } from './checks.ts'
 import type { Environment } from './expand.ts'
@@ -25,7 +26,7 @@ export interface LoadDeps {
 }
 
 export interface LoadedConfig extends Config {
-  /** Absolute paths of every file to watch: the config and the PEM files. */
+  /** Absolute paths of every file to watch: the config, the PEM files and those of tokens. */
   readonly files: readonly string[]
   /** What works, but is probably not meant. */
   readonly warnings: readonly Problem[]
@@ -68,13 +69,14 @@ async function checkConfig(loaded: LoadedSource, deps: LoadDeps): Promise<Loaded
   const plugins = checkPluginSources(document, asMap(document.value).plugins, directory)
   const pems = new PemFiles(directory)
   await checkPems(document, pems)
+  const { tokens, files: tokenFiles } = await checkApi(document, directory)
   if (document.problems.length > 0 || !parsed.success)
-    throw new ConfigError(inFileOrder(document.problems), pems.files)
-  const around = { directory, pems, plugins, threads: deps.threads ?? availableParallelism() }
+    throw new ConfigError(inFileOrder(document.problems), [...pems.files, ...tokenFiles])
+  const around = { directory, pems, plugins, tokens, threads: deps.threads ?? availableParallelism() }
   return {
     bootstrap: normaliseBootstrap(parsed.data, around),
     snapshot: normaliseSnapshot(parsed.data, around),
-    files: [...new Set([...(file === undefined ? [] : [file]), ...pems.files])],
+    files: [...new Set([...(file === undefined ? [] : [file]), ...pems.files, ...tokenFiles])],
     warnings: inFileOrder(document.warnings),
     redact: (text) => document.redact(text),
   }

@@ -5,6 +5,8 @@ import { type ConfigPath, renderPath } from './problems.ts'
 import { distinctNames, normalRoute } from './routes.ts'
 import type { FileConfig, RouteFile, ServiceFile } from './schema.ts'
 import type {
+  ApiConfig,
+  ApiToken,
   BackendConfig,
   Bootstrap,
   BreakerUse,
@@ -25,6 +27,8 @@ export interface Surroundings {
   readonly directory: string
   readonly pems: PemFiles
   readonly plugins: readonly PluginSource[]
+  /** Of the API. */
+  readonly tokens: readonly ApiToken[]
   /** Data threads when the config does not say. */
   readonly threads: number
 }
@@ -41,11 +45,17 @@ export function normaliseBootstrap(file: FileConfig, around: Surroundings): Boot
       zone: node.zone,
     },
     admin: admin ? { host: admin.address.host, port: admin.address.port } : undefined,
+    api: file.api && normaliseApi(file.api, around.tokens),
     probing: file.probing,
     plugins: around.plugins,
     store: file.store === undefined ? undefined : pluginUse('config-store', file.store, ['store']),
     sync: normaliseSync(file.sync),
   }
+}
+
+function normaliseApi(api: Exclude<FileConfig['api'], false | undefined>, tokens: readonly ApiToken[]): ApiConfig {
+  const { host, port } = api.address
+  return { host, port, tokens, hosts: api.hosts.flatMap(({ host: name }) => name ?? []) }
 }
 
 function normaliseSync(sync: FileConfig['sync']): SyncUse | undefined {

@@ -23,12 +23,13 @@ const notYet = z
   .describe('Not available in this version')
 
 export const listenAddress = parsedText('expected host:port or unix:/path', parseListenAddress)
-const adminAddress = parsedText('expected host:port', (text) => {
-  const parsed = parseListenAddress(text)
-  return 'socketPath' in parsed && parsed.socketPath !== ''
-    ? { fault: 'the admin listener needs host:port, such as 127.0.0.1:9901' }
-    : parsed
-})
+const tcpAddress = (needs: string) =>
+  parsedText('expected host:port', (text) => {
+    const parsed = parseListenAddress(text)
+    return 'socketPath' in parsed && parsed.socketPath !== '' ? { fault: needs } : parsed
+  })
+const adminAddress = tcpAddress('the admin listener needs host:port, such as 127.0.0.1:9901')
+const apiAddress = tcpAddress('the API needs host:port, such as 127.0.0.1:9902')
 const hostMatch = parsedText(
   'expected a host name such as shop.example.com or "*.example.com"',
   parseHostMatch,
@@ -114,6 +115,37 @@ const limits = z.strictObject({
   connections: z.int().min(1).default(20_000),
 })
 
+/** Fewer characters can be guessed. */
+const shortestToken = 16
+
+const apiToken = z
+  .strictObject({
+    name: name.describe('Who it is: stands in the history and in the audit log'),
+    role: z.enum(['read', 'operate', 'admin']),
+    token: z
+      .string()
+      .min(shortestToken, `a token has at least ${shortestToken} characters: openssl rand -hex 32`)
+      .regex(/^[\x21-\x7e]*$/, 'a token holds no spaces, and nothing but ASCII')
+      .optional()
+      .meta({ writeOnly: true }),
+    tokenFile: z.string().min(1).optional().describe('File that holds the token'),
+  })
+  .refine(({ token, tokenFile }) => (token === undefined) !== (tokenFile === undefined), {
+    error: 'expected either `token` or `tokenFile`',
+  })
+
+const apiSchema = z.strictObject({
+  address: apiAddress.prefault('127.0.0.1:9902'),
+  tokens: z
+    .array(apiToken, { error: 'expected a list of { name, role, token | tokenFile }' })
+    .default([])
+    .describe('Without any, everybody on this machine may do everything'),
+  hosts: z
+    .array(hostMatch)
+    .default([])
+    .describe('Names, beside localhost and addresses, under which it is called'),
+})
+
 export const fileSchema = z.strictObject({
   $schema: z.string().optional(),
   fleet: name.default('default'),
@@ -132,6 +164,10 @@ export const fileSchema = z.strictObject({
       error: 'expected { address: host:port }, or false',
     })
     .optional(),
+  api: z
+    .union([z.literal(false), apiSchema], { error: 'expected { address, tokens }, or false' })
+    .optional()
+    .describe('The LB API; needs a store'),
   plugins: z.array(z.string().min(1), { error: 'expected a list of paths and packages' }).default([]),
   store: storeUse.optional().describe('Where routes, services and filters come from; this file when absent'),
   sync: syncUse.optional().describe('How this node learns that the store has changed'),
