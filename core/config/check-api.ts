@@ -6,7 +6,10 @@ import { isLoopback } from './addresses.ts'
 import { asList, asMap } from './checks.ts'
 import type { ConfigDocument } from './document.ts'
 import { listenAddress } from './schema.ts'
-import type { ApiToken } from './snapshot.ts'
+import type { ApiConfig, ApiToken } from './snapshot.ts'
+
+/** Where the API listens when the config does not say, and there is a store. */
+export const usualApi = { host: '127.0.0.1', port: 9902, tokens: [], hosts: [] } as const satisfies ApiConfig
 
 /** The shortest that a file may hold; as the schema has it for `token`. */
 const shortestToken = 16

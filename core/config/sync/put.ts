@@ -1,6 +1,30 @@
 /** Writes to the store whose outcome is known in the end, and edits on top of whatever others write meanwhile. */
 import type { ConfigStore, Document, Head, PutResult, Revision, RevisionRef, WriteNote } from '../../contracts/config-store.ts'
 import type { RawClock } from '../../host/clock.ts'
+import { MillraceError } from '../../host/errors.ts'
+
+/** Changes that wait for their turn. Each holds a body. */
+const mostWaiting = 64
+
+/** One change after the other, so that those of one process do not overtake each other in the store. */
+export class Turns {
+  #last: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+
+  /** @throws MR_OVERLOADED when too many wait, and what `work` throws */
+  async next<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#waiting >= mostWaiting)
+      throw new MillraceError('MR_OVERLOADED', 'too many changes wait for their turn; try again later')
+    this.#waiting++
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => {})
+    try {
+      return await done
+    } finally {
+      this.#waiting--
+    }
+  }
+}
 
 export interface WriteDeps {
   readonly store: Pick<ConfigStore, 'get' | 'put'>

@@ -10,7 +10,7 @@ import {
   withoutEnded,
 } from '../overrides.ts'
 import { canonical } from '../canonical.ts'
-import { type EditResult, editDocument, type WriteDeps } from './put.ts'
+import { type EditResult, editDocument, Turns, type WriteDeps } from './put.ts'
 
 export interface StoreOverridesDeps extends WriteDeps {
   readonly store: ConfigStore
@@ -30,6 +30,7 @@ export interface OverridesChange {
 
 export class StoreOverrides {
   readonly #deps: StoreOverridesDeps
+  readonly #turns = new Turns()
 
   constructor(deps: StoreOverridesDeps) {
     this.#deps = deps
@@ -51,17 +52,14 @@ export class StoreOverrides {
   async change(change: OverridesChange): Promise<Extract<EditResult, { status: 'committed' | 'unchanged' }>> {
     const { edit, by, message, expect } = change
     const note = { by: by.slice(0, 200), message: message.slice(0, 1000), schema: overridesSchema }
-    const result = await editDocument(
-      this.#deps,
-      overridesDocument,
-      async (head) => {
-        await expect?.(head)
-        const before = this.#documentOf(head)
-        const after = edit(before)
-        return canonical(after) === canonical(before) ? undefined : { value: encodeOverrides(after), note }
-      },
-      expect ? 1 : undefined,
-    )
+    const write = async (head: Document | null) => {
+      await expect?.(head)
+      const before = this.#documentOf(head)
+      const after = edit(before)
+      return canonical(after) === canonical(before) ? undefined : { value: encodeOverrides(after), note }
+    }
+    const tries = expect ? 1 : undefined
+    const result = await this.#turns.next(() => editDocument(this.#deps, overridesDocument, write, tries))
     if (result.status === 'committed') this.#deps.committed?.(overridesDocument, result.revision)
     if (result.status === 'committed' || result.status === 'unchanged') return result
     throw result.status === 'conflict' ? overtaken(overridesDocument) : unsettled(overridesDocument, result.cause)
