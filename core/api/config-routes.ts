@@ -34,7 +34,9 @@ const inBoth = {
 export function configRoutes(app: FastifyInstance, deps: ConfigRouteDeps): void {
   reading(app, deps)
   history(app, deps)
+  difference(app, deps)
   writing(app, deps)
+  rollback(app, deps)
 }
 
 function reading(app: FastifyInstance, { desk, catalog }: ConfigRouteDeps): void {
@@ -88,7 +90,7 @@ function wantsYaml(accept = ''): boolean {
   return first?.includes('yaml') ?? false
 }
 
-function history(app: FastifyInstance, { desk, store, catalog }: ConfigRouteDeps): void {
+function history(app: FastifyInstance, { store }: ConfigRouteDeps): void {
   app.get<{ Querystring: { limit?: string; before?: string } }>(
     '/v1/config/history',
     {
@@ -116,6 +118,9 @@ function history(app: FastifyInstance, { desk, store, catalog }: ConfigRouteDeps
       return { revisions: (await store.history(configDocument, wanted)).map(viewOf) }
     },
   )
+}
+
+function difference(app: FastifyInstance, { desk, catalog }: ConfigRouteDeps): void {
   app.get<{ Querystring: { from?: string; to?: string } }>(
     '/v1/config/diff',
     {
@@ -182,6 +187,9 @@ function writing(app: FastifyInstance, { desk }: ConfigRouteDeps): void {
       return changedAnswerOf(request, reply, configDocument, changed)
     },
   )
+}
+
+function rollback(app: FastifyInstance, { desk }: ConfigRouteDeps): void {
   app.post<{ Querystring: MessageQuery; Body: { revision: number } }>(
     '/v1/config/rollback',
     {

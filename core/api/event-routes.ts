@@ -16,9 +16,12 @@ const mostStreams = 100
 /** So that proxies in between, and the client, see that it lives. */
 const heartbeatMs = 15_000
 /** What may wait for a client that reads too slowly; beyond it the client is dropped, and comes again with `Last-Event-ID`. */
-export const mostWaiting = 256 * 1024
+const mostWaiting = 256 * 1024
 
-export function eventRoutes(app: FastifyInstance, { hub, clock }: EventRouteDeps): void {
+const description =
+  'config, overrides, node, nack; reset when events may be missing since Last-Event-ID. A comment every 15 s. A reader that is too slow is dropped.'
+
+export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
   const streams = new Set<ServerResponse>()
   app.addHook('preClose', async () => {
     for (const stream of streams) stream.destroy()
@@ -27,8 +30,7 @@ export function eventRoutes(app: FastifyInstance, { hub, clock }: EventRouteDeps
     exposeHeadRoute: false,
     schema: {
       summary: 'What happens in the fleet, as Server-Sent Events',
-      description:
-        'config, overrides, node, nack; reset when events may be missing since Last-Event-ID. A comment every 15 s. A reader that is too slow is dropped.',
+      description,
       tags: ['events'],
       headers: { type: 'object', properties: { 'last-event-id': { type: 'string', maxLength: 200 } } },
       response: answers({
@@ -38,42 +40,52 @@ export function eventRoutes(app: FastifyInstance, { hub, clock }: EventRouteDeps
     async handler(request, reply) {
       if (streams.size >= mostStreams)
         throw new MillraceError('MR_OVERLOADED', `${mostStreams} listen already; try again later`)
-      const stream = reply.raw
-      const waiting: FleetEvent[] = []
-      const isOpen = { now: false }
-      const listen = (event: FleetEvent): void => {
-        if (isOpen.now) send(stream, textOf(event))
-        else waiting.push(event)
-      }
+      const { raw } = reply
+      streams.add(raw)
+      raw.on('close', () => streams.delete(raw))
       const last = request.headers['last-event-id']
-      const subscription = await hub.subscribe(typeof last === 'string' ? last : undefined, listen)
-      if (stream.destroyed) {
-        subscription.close()
-        reply.hijack()
-        return
+      try {
+        await stream(deps, raw, request.id, typeof last === 'string' ? last : undefined)
+      } catch (error) {
+        streams.delete(raw)
+        throw error
       }
-      streams.add(stream)
-      const heartbeat = clock.every(heartbeatMs, () => send(stream, ': alive\n\n'))
-      // What goes wrong with a connection closes it.
-      stream.on('error', () => {})
-      stream.on('close', () => {
-        heartbeat.cancel()
-        streams.delete(stream)
-        subscription.close()
-      })
       reply.hijack()
-      stream.writeHead(200, {
-        'content-type': 'text/event-stream; charset=utf-8',
-        'cache-control': 'no-store',
-        'x-accel-buffering': 'no',
-        'x-content-type-options': 'nosniff',
-        'millrace-request-id': request.id,
-      })
-      stream.write('retry: 2000\n: from here on\n\n')
-      isOpen.now = true
-      for (const event of waiting) send(stream, textOf(event))
     },
   })
+}
+
+/** Settles when the stream has begun. @throws MR_STORE_* when there is nothing to begin from; nothing was sent then */
+async function stream(
+  { hub, clock }: EventRouteDeps,
+  raw: ServerResponse,
+  request: string,
+  last: string | undefined,
+): Promise<void> {
+  const first: FleetEvent[] = []
+  let isOpen = false
+  const subscription = await hub.subscribe(last, (event) => {
+    if (isOpen) send(raw, textOf(event))
+    else first.push(event)
+  })
+  if (raw.destroyed) return subscription.close()
+  const heartbeat = clock.every(heartbeatMs, () => send(raw, ': alive\n\n'))
+  // What goes wrong with a connection closes it.
+  raw.on('error', () => {})
+  raw.on('close', () => {
+    heartbeat.cancel()
+    subscription.close()
+  })
+  raw.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+    'x-content-type-options': 'nosniff',
+    'millrace-request-id': request,
+  })
+  raw.write('retry: 2000\n: from here on\n\n')
+  isOpen = true
+  for (const event of first) send(raw, textOf(event))
 }
 
 function textOf({ id, event, data }: FleetEvent): string {

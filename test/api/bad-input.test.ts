@@ -30,6 +30,7 @@ const put = (what: string, body: unknown, status: number, code: string, at: stri
   at,
 ]
 
+// biome-ignore format: one case a line
 const cases: readonly Case[] = [
   put('an unknown plugin', shop({ algorithm: 'round-robbin' }), 422, 'MR_PLUGIN_UNKNOWN', 'services.shop.algorithm'),
   put('an unknown filter', { ...config(), filters: ['nothing'] }, 422, 'MR_PLUGIN_UNKNOWN', 'filters[0]'),
