@@ -1,7 +1,6 @@
 /** Stands before every route: which names and pages the API may be called by, who calls, and what they may. */
 import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import './request.ts'
 import { type Actor, mayAs, type TokenTable } from './auth.ts'
 import { ApiError } from './errors.ts'
 

@@ -12,7 +12,7 @@ import { StoreOverrides } from '../config/sync/store-overrides.ts'
 import type { ConfigStore, RevisionRef } from '../contracts/config-store.ts'
 import type { Log } from '../contracts/plugin.ts'
 import type { RawClock } from '../host/clock.ts'
-import { MillraceError } from '../host/errors.ts'
+import { type ErrorCode, MillraceError } from '../host/errors.ts'
 import { listenError } from '../host/listen-error.ts'
 import { Audit } from './audit.ts'
 import { auditing, auditRoutes } from './audit-routes.ts'
@@ -109,8 +109,9 @@ async function appOf(
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
     // A URL of a backend, percent-encoded.
     routerOptions: { maxParamLength: 1500 },
-    frameworkErrors: (error, request, reply) => {
-      void reply.code(400).send({ code: 'MR_BAD_REQUEST', message: error.message, request: request.id })
+    frameworkErrors: ({ statusCode = 400, message }, request, reply) => {
+      const code: ErrorCode = statusCode === 414 ? 'MR_TARGET_TOO_LONG' : 'MR_BAD_REQUEST'
+      void reply.code(statusCode).send({ code, message, request: request.id })
     },
   })
   const { catalog, committed, tokens, hosts, version } = options

@@ -1,5 +1,5 @@
 /** The LB API as `up` and `lb` host it: processes of their own, a store in a file, and what the command line does beside it. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { until } from '../conformance/time.ts'
@@ -72,6 +72,30 @@ test('up: what is written through the API is served, by whom stands in the histo
     { actor: 'ann', status: 200, before: 1, after: 2 },
     { actor: 'ann', status: 422, code: 'MR_PLUGIN_UNKNOWN' },
   ])
+
+  // `config apply` through the API, checked by the plugins of the LB server.
+  writeFileSync(path.join(directory, 'second.yaml'), dynamic(one))
+  writeFileSync(path.join(directory, 'bad.yaml'), dynamic(one).replace('"backends"', '"algorithm":"none","backends"'))
+  const apply = (file: string, ...more: string[]) =>
+    runCli(['config', 'apply', file, '--api', api, '--token-file', 'ann.token', ...more], { directory })
+  expect(await apply('second.yaml', '--dry-run')).toMatchObject({ status: 0, out: expect.stringContaining('--dry-run') })
+  expect(await apply('second.yaml', '--expect', '1')).toMatchObject({ status: 1, err: expect.stringContaining('newest is 2') })
+  const applied = await apply('second.yaml', '-m', 'back')
+  expect(applied).toMatchObject({ status: 0, err: '' })
+  expect(applied.out).toContain(`+      - ${one}`)
+  expect(applied.out).toMatch(/^revision 3$/m)
+  expect((await apply('second.yaml')).out).toBe('unchanged: revision 3\n')
+  expect(await apply('bad.yaml')).toMatchObject({
+    status: 2,
+    err: expect.stringMatching(/MR_PLUGIN_UNKNOWN services\.app\.algorithm: no algorithm plugin/),
+  })
+  const stranger = await runCli(['config', 'apply', 'second.yaml', '--api', api], {
+    directory,
+    env: { MILLRACE_TOKEN: 'nobody-0123456789' },
+  })
+  expect(stranger).toMatchObject({ status: 1, err: expect.stringContaining('MR_UNAUTHORIZED') })
+  expect(stranger.err).not.toContain('nobody-0123456789')
+  await until('it is served', async () => (await (await fetch(web)).text()) === 'one')
 
   // `millrace breaker` goes through the admin listener, and from there to the store.
   const tripped = await runCli(['breaker', 'trip', 'app', '--reason', 'a test', '--actor', 'bob', '--url', admin], {

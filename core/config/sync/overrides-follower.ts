@@ -146,7 +146,7 @@ export class OverridesFollower {
     let view = await this.#view.head(fresh)
     let relation = await this.#relate(view)
     // A replica that lags looks like a fork.
-    if (!fresh && relation?.kind !== 'next' && relation?.kind !== 'same') {
+    if (!fresh && this.#seen && relation?.kind !== 'next' && relation?.kind !== 'same') {
       view = await this.#view.head(true)
       relation = await this.#relate(view)
     }
