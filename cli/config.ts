@@ -77,7 +77,8 @@ async function apply(host: Host, file: string, flags: ApplyFlags): Promise<void>
   const expected =
     flags.expect === undefined || flags.expect === '0' ? flags.expect : parseRevision(flags.expect)
   if (flags.api !== undefined) {
-    if (flags.by !== undefined) throw new UsageError('--by: through the API it is whoever the token belongs to')
+    if (flags.by !== undefined)
+      throw new UsageError('--by: through the API it is whoever the token belongs to')
     return await applyThroughApi(host, file, flags)
   }
   await withStore(terminal, flags, { file, make: flags.dryRun !== true }, async ({ store, registry }) => {

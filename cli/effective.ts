@@ -1,4 +1,6 @@
 /** A loaded config, written back as a config file with every default filled in: what is really in force. */
+
+import { hidden, withoutSecrets } from '../core/config/secrets.ts'
 import type {
   BackendConfig,
   BreakerFallback,
@@ -9,7 +11,6 @@ import type {
   RouteConfig,
   ServiceConfig,
 } from '../core/config/snapshot.ts'
-import { hidden, withoutSecrets } from '../core/config/secrets.ts'
 
 type Plain = Readonly<Record<string, unknown>>
 

@@ -1,4 +1,6 @@
 /** Every use of a plugin in a config, with its options and how long it took to start, as a tree. */
+
+import { withoutMarked, withoutSecrets } from '../core/config/secrets.ts'
 import type {
   BreakerFallback,
   FilterUse,
@@ -10,7 +12,6 @@ import { type PluginKind, threadKinds } from '../core/contracts/plugin.ts'
 import type { PluginRegistry } from '../core/host/registry.ts'
 import { fallbackText } from './effective.ts'
 import type { Loaded } from './load.ts'
-import { withoutMarked, withoutSecrets } from '../core/config/secrets.ts'
 import { timeCreate } from './start-up.ts'
 
 interface Tree {

@@ -174,7 +174,9 @@ async function hostApi(
   } catch (error) {
     // Nobody has asked for it: another process of this machine may have the port.
     if (!configured && error instanceof MillraceError && error.code === 'MR_LISTEN') {
-      log.warn(`${error.message}; there is no API (say under \`api:\` where it is to be)`, { code: error.code })
+      log.warn(`${error.message}; there is no API (say under \`api:\` where it is to be)`, {
+        code: error.code,
+      })
       return undefined
     }
     await half.close()

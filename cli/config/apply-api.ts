@@ -45,7 +45,9 @@ export async function applyThroughApi(host: Host, file: string, flags: ApiFlags)
   const number = isThere ? Number(/\d+/.exec(head.etag ?? '')?.[0]) : 0
   if (flags.expect !== undefined && Number(flags.expect) !== number) {
     const now = isThere ? `the newest is ${number}` : 'the store holds no config yet'
-    terminal.err(`${terminal.style('red', 'millrace:')} not written: expected revision ${flags.expect}, and ${now}`)
+    terminal.err(
+      `${terminal.style('red', 'millrace:')} not written: expected revision ${flags.expect}, and ${now}`,
+    )
     host.finish(1)
     return
   }
@@ -79,13 +81,16 @@ async function caller(terminal: Terminal, { api = '', tokenFile }: ApiFlags): Pr
   return async (method, at, headers = {}, body) => {
     const type: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
     const signal = AbortSignal.timeout(timeoutMs)
-    const answer = await fetch(base + at, { method, body, headers: { ...own, ...type, ...headers }, signal }).catch(
-      (error: Error) => {
-        const { cause, message } = error
-        const why = cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : message
-        throw new MillraceError('MR_NETWORK', `the API at ${base} does not answer: ${why}`)
-      },
-    )
+    const answer = await fetch(base + at, {
+      method,
+      body,
+      headers: { ...own, ...type, ...headers },
+      signal,
+    }).catch((error: Error) => {
+      const { cause, message } = error
+      const why = cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : message
+      throw new MillraceError('MR_NETWORK', `the API at ${base} does not answer: ${why}`)
+    })
     const { status } = answer
     return { status, etag: answer.headers.get('etag'), body: await answer.json().catch(() => undefined) }
   }
@@ -102,7 +107,9 @@ async function readToken(terminal: Terminal, file: string): Promise<string> {
 /** Every mistake, as the API tells it. */
 function refusalOf({ status, body }: Answer, redact: (text: string) => string = String): MillraceError {
   const { code = '', message, hint, problems = [] } = (body ?? {}) as Refusal
-  const all = problems.map((one) => `\n  ${one.path}: ${one.message}${one.hint === undefined ? '' : `; ${one.hint}`}`)
+  const all = problems.map(
+    (one) => `\n  ${one.path}: ${one.message}${one.hint === undefined ? '' : `; ${one.hint}`}`,
+  )
   const told = `${message ?? `the API answered ${status}`}${hint === undefined || all.length > 0 ? '' : `; ${hint}`}`
   const known = Object.hasOwn(errorTable, code) ? (code as ErrorCode) : 'MR_NETWORK'
   return new MillraceError(known, redact(told + all.join('')))

@@ -9,10 +9,12 @@ export const yamlTypes = ['application/yaml', 'application/x-yaml', 'text/yaml']
 
 export function readBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request, body: string) =>
-    parseJson(body),
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string' },
+    async (_request: unknown, body: string) => parseJson(body),
   )
-  app.addContentTypeParser([...yamlTypes], { parseAs: 'string' }, async (_request, body: string) =>
+  app.addContentTypeParser([...yamlTypes], { parseAs: 'string' }, async (_request: unknown, body: string) =>
     parseYaml(body),
   )
 }

@@ -55,7 +55,10 @@ function reading(app: FastifyInstance, { desk, catalog }: ConfigRouteDeps): void
         response: answers({
           200: {
             description: 'ETag: its revision',
-            content: { 'application/json': { schema: wholeConfig }, 'application/yaml': { schema: { type: 'string' } } },
+            content: {
+              'application/json': { schema: wholeConfig },
+              'application/yaml': { schema: { type: 'string' } },
+            },
           },
           304: { description: 'If-None-Match: it is this one', type: 'null' },
         }),
@@ -100,7 +103,10 @@ function history(app: FastifyInstance, { store }: ConfigRouteDeps): void {
         querystring: {
           type: 'object',
           additionalProperties: false,
-          properties: { limit: digits('So many; default 100', 4), before: digits('Only revisions below this one') },
+          properties: {
+            limit: digits('So many; default 100', 4),
+            before: digits('Only revisions below this one'),
+          },
         },
         response: answers({
           200: {
@@ -114,7 +120,8 @@ function history(app: FastifyInstance, { store }: ConfigRouteDeps): void {
     },
     async ({ query: { limit, before } }) => {
       const wanted = { limit: numberOf(limit) ?? 100, before: numberOf(before) }
-      if (wanted.limit === 0) throw new ApiError('MR_BAD_REQUEST', 'expected a number from 1', { path: 'query.limit' })
+      if (wanted.limit === 0)
+        throw new ApiError('MR_BAD_REQUEST', 'expected a number from 1', { path: 'query.limit' })
       return { revisions: (await store.history(configDocument, wanted)).map(viewOf) }
     },
   )
@@ -165,7 +172,8 @@ function writing(app: FastifyInstance, { desk }: ConfigRouteDeps): void {
       config: { role: 'admin' },
       schema: {
         summary: 'Writes the whole config',
-        description: 'Needs If-Match with the revision that it was made from, or If-None-Match: * for the first.',
+        description:
+          'Needs If-Match with the revision that it was made from, or If-None-Match: * for the first.',
         tags: ['config'],
         querystring: messageQuery,
         headers: changeHeaders,
@@ -183,7 +191,13 @@ function writing(app: FastifyInstance, { desk }: ConfigRouteDeps): void {
       const { body, query } = request
       if (body === undefined) throw new ApiError('MR_BAD_REQUEST', 'the body is missing: expected a config')
       const by = actorOf(request).name
-      const changed = await desk.change({ edit: () => body, by, message: query.message, expectation, whole: true })
+      const changed = await desk.change({
+        edit: () => body,
+        by,
+        message: query.message,
+        expectation,
+        whole: true,
+      })
       return changedAnswerOf(request, reply, configDocument, changed)
     },
   )

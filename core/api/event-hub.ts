@@ -126,9 +126,13 @@ export class EventHub {
 
   #missed(last: string | undefined): readonly FleetEvent[] {
     if (last === undefined) return []
-    const [hub, number] = [last.slice(0, last.lastIndexOf('-')), Number(last.slice(last.lastIndexOf('-') + 1))]
+    const [hub, number] = [
+      last.slice(0, last.lastIndexOf('-')),
+      Number(last.slice(last.lastIndexOf('-') + 1)),
+    ]
     const oldest = this.#number - this.#events.length
-    const isKnown = hub === this.#deps.id && Number.isInteger(number) && number >= oldest && number <= this.#number
+    const isKnown =
+      hub === this.#deps.id && Number.isInteger(number) && number >= oldest && number <= this.#number
     if (isKnown) return this.#events.slice(number - oldest)
     const message = 'events may be missing: read everything anew'
     return [{ id: `${this.#deps.id}-${this.#number}`, event: 'reset', data: { message } }]

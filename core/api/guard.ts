@@ -82,5 +82,8 @@ function checkToken(request: FastifyRequest, reply: FastifyReply, deps: GuardDep
 /** Told at once, and what comes is read away: the answer reaches a client that is still sending. */
 function checkLength({ headers }: FastifyRequest): void {
   if (!(Number(headers['content-length']) > bodyLimit)) return
-  throw new ApiError('MR_BODY_TOO_LARGE', `the body has ${headers['content-length']} bytes; ${bodyLimit} at most`)
+  throw new ApiError(
+    'MR_BODY_TOO_LARGE',
+    `the body has ${headers['content-length']} bytes; ${bodyLimit} at most`,
+  )
 }

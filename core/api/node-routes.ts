@@ -1,7 +1,7 @@
 /** The nodes of the fleet: what each serves, what it has refused, and whether it lives. */
 import type { FastifyInstance } from 'fastify'
-import { configDocument } from '../config/sync/value.ts'
 import { nodePrefix } from '../config/sync/node-lease.ts'
+import { configDocument } from '../config/sync/value.ts'
 import type { ConfigStore, Document } from '../contracts/config-store.ts'
 import { ApiError } from './errors.ts'
 import { answers } from './schemas.ts'
@@ -36,7 +36,10 @@ export function nodeRoutes(app: FastifyInstance, store: ConfigStore): void {
     schema: {
       summary: 'One node',
       tags: ['nodes'],
-      params: { type: 'object', properties: { node: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' } } },
+      params: {
+        type: 'object',
+        properties: { node: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$' } },
+      },
       response: answers({ 200: { description: 'The node', $ref: 'Node#' } }),
     },
     async handler(request) {

@@ -129,7 +129,12 @@ async function change(
       // With an expectation there was one try, and somebody came in between.
       const isOvertaken = error instanceof MillraceError && error.code === 'MR_CONFLICT'
       if (!expectation || !isOvertaken) throw error
-      throw await stale(store, overridesDocument, expectation, await store.get(overridesDocument, { fresh: true }))
+      throw await stale(
+        store,
+        overridesDocument,
+        expectation,
+        await store.get(overridesDocument, { fresh: true }),
+      )
     })
   const before = result.before?.revision.number ?? 0
   const changed = result.status === 'committed'

@@ -74,7 +74,8 @@ export async function stale(
     const message = `there is no ${document} in the store yet, and a revision of it was expected`
     return new ApiError('MR_REVISION_STALE', message, { path, hint: 'send If-None-Match: * to begin it' })
   }
-  const seen = expectation?.kind === 'one of' ? Math.max(...expectation.revisions.map(({ number = 0 }) => number)) : 0
+  const seen =
+    expectation?.kind === 'one of' ? Math.max(...expectation.revisions.map(({ number = 0 }) => number)) : 0
   const all = (await store.history(document, { limit: 20 })).map(viewOf)
   const since = all.filter(({ revision }) => revision > seen)
   // The same number with another id: the store has forked.

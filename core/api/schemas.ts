@@ -36,10 +36,17 @@ const error = {
   properties: {
     code: { type: 'string', description: 'Stable: MR_…' },
     message: { type: 'string', description: 'What was wrong, where, what was expected' },
-    path: { type: 'string', description: 'Of the mistake: in the body or config, query.…, headers.… or path.…' },
+    path: {
+      type: 'string',
+      description: 'Of the mistake: in the body or config, query.…, headers.… or path.…',
+    },
     hint: text,
     problems: { type: 'array', items: { $ref: 'Problem#' } },
-    between: { type: 'array', items: { $ref: 'Revision#' }, description: 'Who has written since, the newest first' },
+    between: {
+      type: 'array',
+      items: { $ref: 'Revision#' },
+      description: 'Who has written since, the newest first',
+    },
     request: { type: 'string', description: 'Millrace-Request-Id' },
   },
 }
@@ -118,7 +125,10 @@ const node = {
     live: { type: 'boolean', description: 'Its lease is held; false some seconds after its end' },
     reportedAt: time,
     boot: { type: 'string', description: 'Random, of this start of the process' },
-    behind: { type: 'integer', description: 'Revisions of the config that it does not serve yet, or has refused' },
+    behind: {
+      type: 'integer',
+      description: 'Revisions of the config that it does not serve yet, or has refused',
+    },
     config: {
       ...anything,
       description: 'applied (what it serves), nack (what it has refused, and why), from, fork, schema',

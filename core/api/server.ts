@@ -4,7 +4,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { type FastifyInstance, fastify } from 'fastify'
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import { isLoopback } from '../config/addresses.ts'
 import type { PluginCatalog } from '../config/catalog.ts'
 import type { ApiToken } from '../config/snapshot.ts'
@@ -86,7 +86,8 @@ export async function startApi(
   }
   const bound = app.server.address()
   // Not a unix socket: `listen` was given a port.
-  if (bound === null || typeof bound === 'string') throw new MillraceError('MR_LISTEN', 'api: no address was bound')
+  if (bound === null || typeof bound === 'string')
+    throw new MillraceError('MR_LISTEN', 'api: no address was bound')
   const shown = bound.address.includes(':') ? `[${bound.address}]` : bound.address
   return { address: bound.address, port: bound.port, url: `http://${shown}:${bound.port}`, close }
 }
@@ -111,7 +112,9 @@ async function appOf(
     routerOptions: { maxParamLength: 1500 },
     frameworkErrors: ({ statusCode = 400, message }, request, reply) => {
       const code: ErrorCode = statusCode === 414 ? 'MR_TARGET_TOO_LONG' : 'MR_BAD_REQUEST'
-      void reply.code(statusCode).send({ code, message, request: request.id })
+      // No route was found, so no schema tells what may be sent.
+      const plain = reply as unknown as FastifyReply
+      void plain.code(statusCode).send({ code, message, request: request.id })
     },
   })
   const { catalog, committed, tokens, hosts, version } = options

@@ -79,7 +79,9 @@ function readServices(app: FastifyInstance, { desk, overrides, catalog }: Servic
     schema: {
       summary: 'All services, with what operators have decided about their backends',
       tags,
-      response: answers({ 200: { description: 'ETag: revision of the config', ...list('services', 'Service#') } }),
+      response: answers({
+        200: { description: 'ETag: revision of the config', ...list('services', 'Service#') },
+      }),
     },
     async handler(request, reply) {
       const [at, { document }] = await Promise.all([desk.read(), overrides.read()])
@@ -106,7 +108,9 @@ function readServices(app: FastifyInstance, { desk, overrides, catalog }: Servic
       summary: 'The backends of a service',
       tags,
       params: serviceParams,
-      response: answers({ 200: { description: 'ETag: revision of the config', ...list('backends', 'Backend#') } }),
+      response: answers({
+        200: { description: 'ETag: revision of the config', ...list('backends', 'Backend#') },
+      }),
     },
     async handler(request, reply) {
       const [at, { document }] = await Promise.all([desk.read(), overrides.read()])
@@ -169,7 +173,11 @@ const changing = (role: Role, summary: string, params: object, body?: object) =>
   },
 })
 
-const wholeService = { type: 'object', additionalProperties: true, description: 'As under `services` of a config' }
+const wholeService = {
+  type: 'object',
+  additionalProperties: true,
+  description: 'As under `services` of a config',
+}
 
 function changeServices(app: FastifyInstance, { desk }: ServiceRouteDeps): void {
   const put = 'Adds a service, or replaces its settings and backends; with If-None-Match: * only adds'
@@ -223,7 +231,12 @@ function changeBackends(app: FastifyInstance, { desk }: ServiceRouteDeps): void 
     const target = `services/${service}/backends/${url}`
     return change(desk, request, reply, { edit, target, expectation: expectationOf(request.headers) })
   })
-  const weightBody = { type: 'object', required: ['weight'], additionalProperties: false, properties: { weight } }
+  const weightBody = {
+    type: 'object',
+    required: ['weight'],
+    additionalProperties: false,
+    properties: { weight },
+  }
   app.put<OfBackend & { Body: { weight: number } }>(
     `${one}/weight`,
     changing('operate', 'Sets the weight of a backend; 0 takes no new exchanges', backendParams, weightBody),

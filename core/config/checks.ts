@@ -90,7 +90,10 @@ function checkAddresses(document: ConfigDocument, root: Raw): void {
     asMap(asMap(root.listeners)[name]).address,
     ['listeners', name, 'address'],
   ])
-  places.push([asMap(root.admin).address, ['admin', 'address']], [asMap(root.api).address, ['api', 'address']])
+  places.push(
+    [asMap(root.admin).address, ['admin', 'address']],
+    [asMap(root.api).address, ['api', 'address']],
+  )
   for (const [text, path] of places) {
     const parsed = listenAddress.safeParse(text)
     if (!parsed.success || (parsed.data.port === 0 && parsed.data.socketPath === '')) continue

@@ -53,7 +53,10 @@ export function normaliseBootstrap(file: FileConfig, around: Surroundings): Boot
   }
 }
 
-function normaliseApi(api: Exclude<FileConfig['api'], false | undefined>, tokens: readonly ApiToken[]): ApiConfig {
+function normaliseApi(
+  api: Exclude<FileConfig['api'], false | undefined>,
+  tokens: readonly ApiToken[],
+): ApiConfig {
   const { host, port } = api.address
   return { host, port, tokens, hosts: api.hosts.flatMap(({ host: name }) => name ?? []) }
 }

@@ -45,7 +45,12 @@ export type BreakerRecord = z.output<typeof breakerRecord>
 export type DrainRecord = z.output<typeof drainRecord>
 export type OverridesDocument = z.output<typeof overridesForm>
 
-export const noOverrides: OverridesDocument = { schema: overridesSchema, revision: 0, breakers: [], drains: [] }
+export const noOverrides: OverridesDocument = {
+  schema: overridesSchema,
+  revision: 0,
+  breakers: [],
+  drains: [],
+}
 
 /** What whoever decides has to say, and may. */
 export const decisionFields = {
@@ -112,7 +117,9 @@ export function withoutEnded(document: OverridesDocument, now: number): Override
 
 /** When the next record ends, wall clock; undefined: none does. */
 export function nextEnd({ breakers, drains }: OverridesDocument): number | undefined {
-  const ends = [...breakers, ...drains].flatMap(({ until }) => (until === undefined ? [] : [Date.parse(until)]))
+  const ends = [...breakers, ...drains].flatMap(({ until }) =>
+    until === undefined ? [] : [Date.parse(until)],
+  )
   return ends.length === 0 ? undefined : Math.min(...ends)
 }
 
@@ -131,7 +138,11 @@ export function breakerFor(
   return found
 }
 
-export function drainFor({ drains }: OverridesDocument, service: string, url: string): DrainRecord | undefined {
+export function drainFor(
+  { drains }: OverridesDocument,
+  service: string,
+  url: string,
+): DrainRecord | undefined {
   return drains.find((record) => record.service === service && record.backend === url)
 }
 
@@ -174,5 +185,7 @@ export function decodeOverrides(value: Uint8Array | null, revision: number): Ove
 }
 
 function unreadable(why: string, cause: unknown): MillraceError {
-  return new MillraceError('MR_STORE_DATA', `the overrides in the store cannot be understood: ${why}`, { cause })
+  return new MillraceError('MR_STORE_DATA', `the overrides in the store cannot be understood: ${why}`, {
+    cause,
+  })
 }

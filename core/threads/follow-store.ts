@@ -1,8 +1,8 @@
 /** An LB server that lives from a config store: the store, what tells of its changes, the engine, and what was good last. */
 import { randomBytes, randomUUID } from 'node:crypto'
+import { overridesDocument } from '../config/overrides.ts'
 import type { Config, SyncUse } from '../config/snapshot.ts'
 import { SyncEngine } from '../config/sync/engine.ts'
-import { overridesDocument } from '../config/overrides.ts'
 import { LastKnownGoodFiles } from '../config/sync/last-known-good.ts'
 import { NodeLease } from '../config/sync/node-lease.ts'
 import { OverridesFollower } from '../config/sync/overrides-follower.ts'

@@ -18,7 +18,15 @@ const onTop = { 'if-match': '"1"' }
 const shop = (more: object) => ({ ...config(), services: { shop: { ...config().services.shop, ...more } } })
 const backend = '/v1/services/shop/backends/http%3A%2F%2F127.0.0.1%3A9001'
 
-type Case = readonly [what: string, method: string, path: string, ask: Ask, status: number, code: string, at: string | undefined]
+type Case = readonly [
+  what: string,
+  method: string,
+  path: string,
+  ask: Ask,
+  status: number,
+  code: string,
+  at: string | undefined,
+]
 
 const put = (what: string, body: unknown, status: number, code: string, at: string): Case => [
   what,
@@ -97,7 +105,9 @@ test('all mistakes of a config are told at once, those of YAML with their lines'
   const paths = (told.problems as { path: string }[]).map(({ path }) => path)
   expect(paths.sort()).toEqual(['services.shop.algorithm', 'services.shop.backends[0]'])
   expect(told.message).toContain('(and 1 more)')
-  expect(told.problems.some(({ hint }: { hint?: string }) => hint === 'did you mean "round-robin"?')).toBe(true)
+  expect(told.problems.some(({ hint }: { hint?: string }) => hint === 'did you mean "round-robin"?')).toBe(
+    true,
+  )
   const yaml = await api.ask('PUT', '/v1/config', { body: 'routes: []\nfilters: @x\n', headers: onTop })
   expect(yaml.body.problems).toMatchObject([{ line: 2, column: 10 }])
 })
@@ -109,13 +119,23 @@ test('a body of 5 MB is 413, by its length or by what comes, and with a wrong to
     ...{ host: 'localhost', 'content-type': 'application/yaml', ...onTop },
     authorization: `Bearer ${tokens.admin}`,
   }
-  const told = await raw(api, 'PUT', '/v1/config', { ...headers, 'content-length': String(body.length) }, body)
+  const told = await raw(
+    api,
+    'PUT',
+    '/v1/config',
+    { ...headers, 'content-length': String(body.length) },
+    body,
+  )
   expect(told).toMatchObject({ status: 413 })
   expect(JSON.parse(told.text)).toMatchObject({ code: 'MR_BODY_TOO_LARGE' })
   // Whoever sends in pieces may be cut off before he has read the answer; he has changed nothing either way.
-  const pieces = await raw(api, 'PUT', '/v1/config', { ...headers, 'transfer-encoding': 'chunked' }, body).catch(
-    () => undefined,
-  )
+  const pieces = await raw(
+    api,
+    'PUT',
+    '/v1/config',
+    { ...headers, 'transfer-encoding': 'chunked' },
+    body,
+  ).catch(() => undefined)
   if (pieces) expect(pieces.status).toBe(413)
   const stranger = await raw(api, 'PUT', '/v1/config', { ...headers, authorization: 'Bearer nobody' }, body)
   expect(stranger.status).toBe(401)
@@ -127,13 +147,21 @@ test('a config of 10,000 backends is taken and given', async () => {
   const services = Object.fromEntries(
     Array.from({ length: 100 }, (_, s) => [
       `service-${s}`,
-      { backends: Array.from({ length: 100 }, (_, b) => ({ url: `http://10.0.${s}.${b}:8080`, weight: 2, zone: 'a' })) },
+      {
+        backends: Array.from({ length: 100 }, (_, b) => ({
+          url: `http://10.0.${s}.${b}:8080`,
+          weight: 2,
+          zone: 'a',
+        })),
+      },
     ]),
   )
   const data = { routes: [{ service: 'service-0' }], services }
   await api.put(data)
   expect((await api.ask('GET', '/v1/config')).body).toEqual(data)
   const path = `/v1/services/service-7/backends/${encodeURIComponent('http://10.0.7.7:8080')}`
-  expect((await api.ask('PUT', `${path}/weight`, { body: { weight: 5 } })).body).toMatchObject({ revision: 2 })
+  expect((await api.ask('PUT', `${path}/weight`, { body: { weight: 5 } })).body).toMatchObject({
+    revision: 2,
+  })
   expect((await api.ask('GET', path)).body).toMatchObject({ weight: 5 })
 })

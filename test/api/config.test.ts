@@ -102,11 +102,17 @@ describe('writing', () => {
   test('the first with If-None-Match: *, then on top of the ETag, in YAML or JSON', async () => {
     const api = await fresh()
     const first = await api.ask('PUT', '/v1/config', { body: config(), headers: { 'if-none-match': '*' } })
-    expect(first).toMatchObject({ status: 200, body: { document: 'config', revision: 1, before: 0, changed: true } })
+    expect(first).toMatchObject({
+      status: 200,
+      body: { document: 'config', revision: 1, before: 0, changed: true },
+    })
     const etag = first.headers.get('etag') ?? ''
     expect(etag).toBe(`"1-${first.body.id}"`)
     const yaml = 'routes: [{ service: shop }]\nservices:\n  shop: { backends: ["http://127.0.0.1:9009"] }\n'
-    const second = await api.ask('PUT', '/v1/config?message=less', { body: yaml, headers: { 'if-match': etag } })
+    const second = await api.ask('PUT', '/v1/config?message=less', {
+      body: yaml,
+      headers: { 'if-match': etag },
+    })
     expect(second).toMatchObject({ status: 200, body: { revision: 2, before: 1 } })
     expect(await api.config()).toEqual({
       routes: [{ service: 'shop' }],
@@ -152,12 +158,18 @@ describe('writing', () => {
       body: {
         code: 'MR_REVISION_STALE',
         path: 'headers.if-match',
-        message: expect.stringMatching(/began from revision 1, .*revision 2 by admin at \d{4}-.*: nobody is left/),
+        message: expect.stringMatching(
+          /began from revision 1, .*revision 2 by admin at \d{4}-.*: nobody is left/,
+        ),
         between: [{ revision: 2, by: 'admin', message: 'nobody is left' }],
       },
     })
-    for (const precondition of [{ 'if-none-match': '*' }, { 'if-match': '"2-0123456789"' }, { 'if-match': '"3"' }]) {
-      const answer = await api.ask('PUT', '/v1/config', { body: config(), headers: precondition })
+    for (const [name, value] of [
+      ['if-none-match', '*'],
+      ['if-match', '"2-0123456789"'],
+      ['if-match', '"3"'],
+    ] as const) {
+      const answer = await api.ask('PUT', '/v1/config', { body: config(), headers: { [name]: value } })
       expect(answer).toMatchObject({ status: 412, body: { code: 'MR_REVISION_STALE' } })
     }
     expect(await api.revision()).toBe(2)
@@ -183,7 +195,10 @@ describe('writing', () => {
       status: 404,
       body: { path: 'revision' },
     })
-    const stale = await api.ask('POST', '/v1/config/rollback', { body: { revision: 1 }, headers: { 'if-match': '"2"' } })
+    const stale = await api.ask('POST', '/v1/config/rollback', {
+      body: { revision: 1 },
+      headers: { 'if-match': '"2"' },
+    })
     expect(stale.status).toBe(412)
   })
 

@@ -28,7 +28,10 @@ class Ear {
   async open(api: Api, last?: string): Promise<this> {
     onTestFinished(() => this.close())
     const response = await fetch(`${api.server.url}/v1/events`, {
-      headers: { authorization: `Bearer ${tokens.read}`, ...(last === undefined ? {} : { 'last-event-id': last }) },
+      headers: {
+        authorization: `Bearer ${tokens.read}`,
+        ...(last === undefined ? {} : { 'last-event-id': last }),
+      },
       signal: this.#stop.signal,
     })
     expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
@@ -58,10 +61,16 @@ class Ear {
     for (const block of blocks) {
       if (block.includes(': from here on')) this.#begun = true
       const fields = Object.fromEntries(
-        block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
+        block
+          .split('\n')
+          .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
       )
       if (fields.event)
-        this.events.push({ id: fields.id ?? '', event: fields.event, data: JSON.parse(fields.data ?? 'null') })
+        this.events.push({
+          id: fields.id ?? '',
+          event: fields.event,
+          data: JSON.parse(fields.data ?? 'null'),
+        })
     }
   }
 }
@@ -83,7 +92,9 @@ test('revisions, overrides, and what nodes serve and refuse, in order', async ()
     data: { revision: 1, by: 'admin', breakers: [{ service: 'shop', mode: 'open' }], drains: [] },
   })
   const record = (nack: unknown) =>
-    Buffer.from(JSON.stringify({ id: 'lb-1', config: { applied: { number: 1, id: 'a' }, from: 'store', nack } }))
+    Buffer.from(
+      JSON.stringify({ id: 'lb-1', config: { applied: { number: 1, id: 'a' }, from: 'store', nack } }),
+    )
   const put = await api.store.put('node/lb-1', record(null), null, 'write-1-0123456789', { by: 'lb-1' })
   await until('the node is told', () => ear.events.length === 3)
   expect(ear.events[2]).toMatchObject({ event: 'node', data: { node: 'lb-1', applied: { number: 1 } } })
@@ -134,11 +145,24 @@ test('a reader who does not read is dropped, and the others are not kept waiting
   await api.put(config(backends))
   const reason = 'x'.repeat(1000)
   const breakers = backends.map((backend) => ({
-    ...{ service: 'shop', backend, mode: 'open' as const, reason, actor: 'ann', since: '2026-01-01T00:00:00.000Z' },
+    ...{
+      service: 'shop',
+      backend,
+      mode: 'open' as const,
+      reason,
+      actor: 'ann',
+      since: '2026-01-01T00:00:00.000Z',
+    },
   }))
-  await api.store.put(overridesDocument, encodeOverrides({ ...noOverrides, breakers }), null, 'write-many-0123456789', {
-    by: 'ann',
-  })
+  await api.store.put(
+    overridesDocument,
+    encodeOverrides({ ...noOverrides, breakers }),
+    null,
+    'write-many-0123456789',
+    {
+      by: 'ann',
+    },
+  )
   const heard = (revision: number) =>
     until('the other hears it', () =>
       ear.events.some(({ event, data }) => event === 'overrides' && data.revision === revision),
@@ -166,7 +190,9 @@ test('a hundred may listen; the next is told to come later', async () => {
       socket.on('data', (chunk: Buffer) => {
         text += chunk.toString()
       })
-      socket.write(`GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${tokens.read}\r\n\r\n`)
+      socket.write(
+        `GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${tokens.read}\r\n\r\n`,
+      )
       await until('it listens', () => text.includes('from here on'))
       return socket
     }),
@@ -198,7 +224,9 @@ describe('the hub', () => {
     let n = 0
     const put = async (document: string): Promise<void> => {
       const head = await data.client().get(document)
-      await data.client().put(document, Buffer.from('{}'), head?.revision ?? null, `write-${++n}`, { by: 'test' })
+      await data
+        .client()
+        .put(document, Buffer.from('{}'), head?.revision ?? null, `write-${++n}`, { by: 'test' })
     }
     await put('config')
     const heard: string[] = []

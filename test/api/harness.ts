@@ -54,7 +54,9 @@ export interface Api {
   audit(): Record<string, unknown>[]
 }
 
-export const config = (backends: readonly unknown[] = ['http://127.0.0.1:9001', 'http://127.0.0.1:9002']) => ({
+export const config = (
+  backends: readonly unknown[] = ['http://127.0.0.1:9001', 'http://127.0.0.1:9002'],
+) => ({
   filters: ['request-id'],
   routes: [{ service: 'shop' }],
   services: { shop: { algorithm: 'round-robin', backends } },

@@ -25,7 +25,12 @@ test('each node with what it serves, what it has refused, and whether it lives',
   const nack = { ...at(2), code: 'MR_PLUGIN_UNKNOWN', reason, at: Date.now() } as const
   record('lb-1').set(fine)
   record('lb-2').set({ ...fine, applied: at(1), nack })
-  const lease = new NodeLease({ store: api.store, clock: systemClock, log, node: { id: 'lb-1', boot: 'boot-lb-1' } })
+  const lease = new NodeLease({
+    store: api.store,
+    clock: systemClock,
+    log,
+    node: { id: 'lb-1', boot: 'boot-lb-1' },
+  })
   lease.start()
   const nodes = async () => (await api.ask('GET', '/v1/nodes', { who: 'read' })).body.nodes
   await until('both have reported, and one lives', async () => {
@@ -43,7 +48,10 @@ test('each node with what it serves, what it has refused, and whether it lives',
     status: 404,
     body: { code: 'MR_NOT_FOUND', path: 'path.node' },
   })
-  expect(await api.ask('GET', '/v1/nodes/..%2fconfig')).toMatchObject({ status: 400, body: { path: 'path.node' } })
+  expect(await api.ask('GET', '/v1/nodes/..%2fconfig')).toMatchObject({
+    status: 400,
+    body: { path: 'path.node' },
+  })
   await lease.stop()
   expect((await api.ask('GET', '/v1/nodes/lb-1')).body).toMatchObject({ live: false })
 })

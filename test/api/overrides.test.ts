@@ -18,9 +18,15 @@ test('trip, close, reset: records with reason and actor, in the document overrid
   expect((await api.ask('GET', '/v1/overrides')).body).toEqual({ revision: 0, breakers: [], drains: [] })
   const trip = { mode: 'open', backend: 'http://127.0.0.1:9001/', reason: 'disk is failing' }
   const tripped = await api.ask('PUT', breaker, { who: 'operate', body: trip })
-  expect(tripped).toMatchObject({ status: 200, body: { document: 'overrides', revision: 1, before: 0, changed: true } })
+  expect(tripped).toMatchObject({
+    status: 200,
+    body: { document: 'overrides', revision: 1, before: 0, changed: true },
+  })
   expect(tripped.headers.get('etag')).toBe(`"1-${tripped.body.id}"`)
-  const closed = await api.ask('PUT', breaker, { who: 'operate', body: { mode: 'closed', reason: 'a test', for: '10m' } })
+  const closed = await api.ask('PUT', breaker, {
+    who: 'operate',
+    body: { mode: 'closed', reason: 'a test', for: '10m' },
+  })
   expect(closed.body).toMatchObject({ revision: 2 })
   const { body } = await api.ask('GET', '/v1/overrides', { who: 'read' })
   expect(body.breakers).toMatchObject([
@@ -92,7 +98,7 @@ test('what cannot be decided says why, with its path, and changes nothing', asyn
     ['DELETE', nobody, undefined, 400, 'MR_OVERRIDE', 'backend'],
   ] as const) {
     const answer = await api.ask(method, path, { body })
-    expect({ path, body, ...answer }).toMatchObject({ status, body: { code, path: at } })
+    expect({ asked: [path, body], ...answer }).toMatchObject({ status, body: { code, path: at } })
   }
   expect(await api.revision(overridesDocument)).toBe(0)
 })
@@ -102,7 +108,9 @@ test('If-Match is the revision of the overrides', async () => {
   await api.ask('PUT', breaker, { body: { mode: 'open', reason: 'x' } })
   const stale = await api.ask('DELETE', breaker, { headers: { 'if-match': '"7"' } })
   expect(stale).toMatchObject({ status: 412, body: { between: [{ revision: 1, by: 'admin' }] } })
-  expect((await api.ask('DELETE', breaker, { headers: { 'if-match': '"1"' } })).body).toMatchObject({ revision: 2 })
+  expect((await api.ask('DELETE', breaker, { headers: { 'if-match': '"1"' } })).body).toMatchObject({
+    revision: 2,
+  })
 })
 
 test('many who decide at the same time are all heard', async () => {

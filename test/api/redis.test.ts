@@ -22,7 +22,9 @@ test('two APIs over one Redis: changes of either are seen by both, at the same t
   expect(body.backends.map(({ url }: { url: string }) => url).sort()).toEqual(urls)
   const decided = await b.ask('PUT', '/v1/services/shop/breaker', { body: { mode: 'open', reason: 'x' } })
   expect(decided.status).toBe(200)
-  expect((await a.ask('GET', '/v1/overrides')).body.breakers).toMatchObject([{ service: 'shop', mode: 'open' }])
+  expect((await a.ask('GET', '/v1/overrides')).body.breakers).toMatchObject([
+    { service: 'shop', mode: 'open' },
+  ])
   const stale = await a.ask('PUT', '/v1/config', { body: config(), headers: { 'if-match': '"1"' } })
   expect(stale).toMatchObject({ status: 412, body: { code: 'MR_REVISION_STALE' } })
   expect(stale.body.between).toHaveLength(8)
@@ -46,5 +48,7 @@ test('a store that is gone: 503 that says so, for reads and writes; both go on w
     })
   await redis.start()
   await expect.poll(async () => (await api.ask('GET', '/v1/config')).status, { timeout: 20_000 }).toBe(200)
-  expect((await api.ask('POST', '/v1/services/shop/backends', { body: { url: 'http://127.0.0.1:9009' } })).status).toBe(200)
+  expect(
+    (await api.ask('POST', '/v1/services/shop/backends', { body: { url: 'http://127.0.0.1:9009' } })).status,
+  ).toBe(200)
 })

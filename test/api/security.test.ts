@@ -22,7 +22,12 @@ const shared = (): Promise<Api> => {
 const one = '/v1/services/shop/backends/http%3A%2F%2F127.0.0.1%3A9001'
 
 /** Every route that needs a token, and the least role for it. */
-const routes: readonly (readonly [method: string, path: string, role: (typeof roles)[number], body?: unknown])[] = [
+const routes: readonly (readonly [
+  method: string,
+  path: string,
+  role: (typeof roles)[number],
+  body?: unknown,
+])[] = [
   ['GET', '/v1/config', 'read'],
   ['GET', '/v1/config/history', 'read'],
   ['GET', '/v1/config/diff', 'read'],
@@ -48,17 +53,18 @@ const routes: readonly (readonly [method: string, path: string, role: (typeof ro
 ]
 
 describe('roles', () => {
-  test.each(routes)('%s %s needs a token, and the role %s', async (method, path, needed, body) => {
-    const api = await shared()
-    for (const who of ['nobody', ...roles] as const) {
-      const { status, body: answer } = await api.ask(method, path, { who, body })
-      const may = who !== 'nobody' && roles.indexOf(who) >= roles.indexOf(needed)
-      if (who === 'nobody') expect([who, status, answer.code]).toEqual([who, 401, 'MR_UNAUTHORIZED'])
-      else if (may) expect([401, 403]).not.toContain(status)
-      else expect([who, status, answer.code]).toEqual([who, 403, 'MR_FORBIDDEN'])
-    }
-    expect(await api.revision()).toBe(1)
-  })
+  for (const [method, path, needed, body] of routes)
+    test(`${method} ${path} needs a token, and the role ${needed}`, async () => {
+      const api = await shared()
+      for (const who of ['nobody', ...roles] as const) {
+        const { status, body: answer } = await api.ask(method, path, { who, body })
+        const may = who !== 'nobody' && roles.indexOf(who) >= roles.indexOf(needed)
+        if (who === 'nobody') expect([who, status, answer.code]).toEqual([who, 401, 'MR_UNAUTHORIZED'])
+        else if (may) expect([401, 403]).not.toContain(status)
+        else expect([who, status, answer.code]).toEqual([who, 403, 'MR_FORBIDDEN'])
+      }
+      expect(await api.revision()).toBe(1)
+    })
 
   test('the list above holds every route of the OpenAPI document', async () => {
     const api = await shared()
@@ -89,7 +95,10 @@ describe('roles', () => {
       admin,
       '',
     ]) {
-      const { status, headers } = await api.ask('GET', '/v1/config', { who: 'nobody', headers: { authorization } })
+      const { status, headers } = await api.ask('GET', '/v1/config', {
+        who: 'nobody',
+        headers: { authorization },
+      })
       expect([authorization, status]).toEqual([authorization, 401])
       expect(headers.get('www-authenticate')).toContain('Bearer')
     }
@@ -129,30 +138,43 @@ describe('pages in a browser', () => {
     return { status, body: JSON.parse(text) }
   }
 
-  test.each(['evil.example', 'evil.example:9902', 'localhost.evil.example', 'notlb.example.com', ''])(
-    'called as %j it refuses (DNS rebinding)',
-    async (host) => {
-      expect(await ask({ host })).toMatchObject({ status: 403, body: { code: 'MR_FORBIDDEN', path: 'headers.host' } })
-    },
-  )
+  test.each([
+    'evil.example',
+    'evil.example:9902',
+    'localhost.evil.example',
+    'notlb.example.com',
+    '',
+  ])('called as %j it refuses (DNS rebinding)', async (host) => {
+    expect(await ask({ host })).toMatchObject({
+      status: 403,
+      body: { code: 'MR_FORBIDDEN', path: 'headers.host' },
+    })
+  })
 
-  test.each(['localhost', 'localhost:1', '127.0.0.1', '[::1]:9902', 'lb.example.com', 'LB.example.com:9902'])(
-    'called as %s it answers',
-    async (host) => {
-      expect(await ask({ host })).toMatchObject({ status: 200 })
-    },
-  )
+  test.each([
+    'localhost',
+    'localhost:1',
+    '127.0.0.1',
+    '[::1]:9902',
+    'lb.example.com',
+    'LB.example.com:9902',
+  ])('called as %s it answers', async (host) => {
+    expect(await ask({ host })).toMatchObject({ status: 200 })
+  })
 
   test('a page of another origin, or another site, is refused (CSRF)', async () => {
-    for (const headers of [
+    const foreign: Record<string, string>[] = [
       { host: 'localhost', origin: 'http://evil.example' },
       { host: 'localhost', origin: 'null' },
       { host: 'localhost:9902', origin: 'http://localhost:8080' },
       { host: 'localhost', 'sec-fetch-site': 'cross-site' },
       { host: 'localhost', 'sec-fetch-site': 'same-site' },
-    ])
+    ]
+    for (const headers of foreign)
       expect(await ask(headers)).toMatchObject({ status: 403, body: { code: 'MR_FORBIDDEN' } })
-    expect(await ask({ host: 'localhost:9902', origin: 'http://localhost:9902' })).toMatchObject({ status: 200 })
+    expect(await ask({ host: 'localhost:9902', origin: 'http://localhost:9902' })).toMatchObject({
+      status: 200,
+    })
     expect(await ask({ host: 'localhost', 'sec-fetch-site': 'none' })).toMatchObject({ status: 200 })
   })
 
@@ -172,13 +194,19 @@ test('the OpenAPI document: version 3.1, every route with its schemas, component
     info: { title: 'Millrace LB API', version: '1.2.3' },
     security: [{ token: [] }],
   })
-  expect(Object.keys(body.components.schemas)).toEqual(expect.arrayContaining(['Error', 'Changed', 'Node', 'Service']))
+  expect(Object.keys(body.components.schemas)).toEqual(
+    expect.arrayContaining(['Error', 'Changed', 'Node', 'Service']),
+  )
   expect(JSON.stringify(body)).not.toContain('#/components/schemas/def-')
   for (const [path, methods] of Object.entries(body.paths as Record<string, Record<string, Described>>))
     for (const [method, { summary, responses, requestBody }] of Object.entries(methods)) {
       expect([path, method, summary]).toEqual([path, method, expect.any(String)])
       expect(Object.keys(responses)).toEqual(expect.arrayContaining(['200', '4XX', '5XX']))
-      expect([path, method, requestBody !== undefined]).toEqual([path, method, method === 'put' || method === 'post'])
+      expect([path, method, requestBody !== undefined]).toEqual([
+        path,
+        method,
+        method === 'put' || method === 'post',
+      ])
     }
 })
 
@@ -202,7 +230,15 @@ describe('the audit log', () => {
     await api.ask('GET', '/v1/config')
     const records = api.audit()
     expect(records).toMatchObject([
-      { actor: 'admin', role: 'admin', route: 'PUT /v1/config', status: 200, document: 'config', before: 0, after: 1 },
+      {
+        actor: 'admin',
+        role: 'admin',
+        route: 'PUT /v1/config',
+        status: 200,
+        document: 'config',
+        before: 0,
+        after: 1,
+      },
       {
         actor: 'operate',
         role: 'operate',

@@ -75,14 +75,19 @@ describe('backends', () => {
     ])
     const removed = await api.ask('DELETE', path(two), { who: 'operate' })
     expect(removed).toMatchObject({ status: 200, body: { revision: 4 } })
-    expect(await backendsOf(api)).toEqual([{ url: one, weight: 0 }, { url: 'http://127.0.0.1:9003', tags: ['new'] }])
+    expect(await backendsOf(api)).toEqual([
+      { url: one, weight: 0 },
+      { url: 'http://127.0.0.1:9003', tags: ['new'] },
+    ])
     const again = await api.ask('PUT', `${path(one)}/weight`, { body: { weight: 0 } })
     expect(again.body).toMatchObject({ revision: 4, changed: false })
   })
 
   test('one that is there already is a conflict, whatever way it is written', async () => {
     const api = await started()
-    const answer = await api.ask('POST', '/v1/services/shop/backends', { body: { url: 'http://127.0.0.1:9001/' } })
+    const answer = await api.ask('POST', '/v1/services/shop/backends', {
+      body: { url: 'http://127.0.0.1:9001/' },
+    })
     expect(answer).toMatchObject({ status: 409, body: { code: 'MR_CONFLICT', path: 'url' } })
     expect(await api.revision()).toBe(1)
   })
@@ -111,7 +116,11 @@ describe('backends', () => {
     let n = 0
     const other = async (url: string): Promise<void> => {
       const result = await editDocument(
-        { store: api.store, clock: systemClock, newId: () => `other-${++n}-${Math.random().toString(36).slice(2)}` },
+        {
+          store: api.store,
+          clock: systemClock,
+          newId: () => `other-${++n}-${Math.random().toString(36).slice(2)}`,
+        },
         configDocument,
         (head) => {
           const data = decodeConfig(head?.value ?? null, configSchema) as ReturnType<typeof config>
@@ -127,7 +136,9 @@ describe('backends', () => {
       ...urls.slice(0, 6).map((url) => api.ask('POST', '/v1/services/shop/backends', { body: { url } })),
       ...urls.slice(6).map(other),
     ])
-    const written = ((await backendsOf(api)) as unknown[]).map((entry) => (entry as { url?: string }).url ?? entry)
+    const written = ((await backendsOf(api)) as unknown[]).map(
+      (entry) => (entry as { url?: string }).url ?? entry,
+    )
     for (const url of urls) expect(written).toContain(url)
   })
 })
@@ -143,7 +154,13 @@ function overtaken(store: ConfigStore): ConfigStore {
       return async (...args: Parameters<ConfigStore['put']>) => {
         const head = await target.get(args[0])
         const note = { by: 'rival', message: `rival ${++n}` }
-        await target.put(args[0], encodeConfig(config([`http://127.0.0.1:${10_000 + n}`])), head?.revision ?? null, `rival-${n}`, note)
+        await target.put(
+          args[0],
+          encodeConfig(config([`http://127.0.0.1:${10_000 + n}`])),
+          head?.revision ?? null,
+          `rival-${n}`,
+          note,
+        )
         return target.put(...args)
       }
     },
@@ -153,7 +170,9 @@ function overtaken(store: ConfigStore): ConfigStore {
 test('whoever is overtaken again and again is told so in the end, and has changed nothing', async () => {
   const plain = await started()
   const api = await apiOf({ store: overtaken(plain.store) })
-  const answer = await api.ask('POST', '/v1/services/shop/backends', { body: { url: 'http://127.0.0.1:9003' } })
+  const answer = await api.ask('POST', '/v1/services/shop/backends', {
+    body: { url: 'http://127.0.0.1:9003' },
+  })
   expect(answer).toMatchObject({ status: 409, body: { code: 'MR_CONFLICT' } })
   expect(JSON.stringify(await plain.config())).not.toContain('9003')
   const expected = await api.ask('DELETE', path(one), { headers: { 'if-match': '*' } })

@@ -17,9 +17,11 @@ store: { use: sqlite, path: store.db }
 ${more}
 `
 
-const dynamic = (url: string) => JSON.stringify({ routes: [{ service: 'app' }], services: { app: { backends: [url] } } })
+const dynamic = (url: string) =>
+  JSON.stringify({ routes: [{ service: 'app' }], services: { app: { backends: [url] } } })
 
-const apiSection = 'api: { address: "127.0.0.1:0", tokens: [{ name: ann, role: admin, tokenFile: ann.token }] }'
+const apiSection =
+  'api: { address: "127.0.0.1:0", tokens: [{ name: ann, role: admin, tokenFile: ann.token }] }'
 
 async function backend(word: string): Promise<string> {
   return `http://127.0.0.1:${(await startBackend(word)).port}`
@@ -55,7 +57,9 @@ test('up: what is written through the API is served, by whom stands in the histo
   })
   expect(written.status).toBe(200)
   await until('it is served', async () => (await (await fetch(web)).text()) === 'two')
-  expect((await runCli(['config', 'history', ...store], { directory })).out).toMatch(/^2 .* ann .* the other$/m)
+  expect((await runCli(['config', 'history', ...store], { directory })).out).toMatch(
+    /^2 .* ann .* the other$/m,
+  )
   await until('the node says so', async () => {
     const { nodes } = (await (await ask('GET', '/v1/nodes')).json()) as {
       nodes: { live: boolean; behind: number }[]
@@ -63,23 +67,42 @@ test('up: what is written through the API is served, by whom stands in the histo
     return nodes[0]?.live === true && nodes[0].behind === 0
   })
   // The plugins of this LB server are what a config is checked against.
-  const refused = await ask('PUT', '/v1/config', dynamic(two).replace('"backends"', '"algorithm":"none","backends"'), {
-    'if-match': '*',
-  })
+  const refused = await ask(
+    'PUT',
+    '/v1/config',
+    dynamic(two).replace('"backends"', '"algorithm":"none","backends"'),
+    {
+      'if-match': '*',
+    },
+  )
   expect(refused.status).toBe(422)
   const audit = readFileSync(path.join(directory, 'data/audit.jsonl'), 'utf8')
-  expect(audit.trim().split('\n').map((line) => JSON.parse(line))).toMatchObject([
+  expect(
+    audit
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  ).toMatchObject([
     { actor: 'ann', status: 200, before: 1, after: 2 },
     { actor: 'ann', status: 422, code: 'MR_PLUGIN_UNKNOWN' },
   ])
 
   // `config apply` through the API, checked by the plugins of the LB server.
   writeFileSync(path.join(directory, 'second.yaml'), dynamic(one))
-  writeFileSync(path.join(directory, 'bad.yaml'), dynamic(one).replace('"backends"', '"algorithm":"none","backends"'))
+  writeFileSync(
+    path.join(directory, 'bad.yaml'),
+    dynamic(one).replace('"backends"', '"algorithm":"none","backends"'),
+  )
   const apply = (file: string, ...more: string[]) =>
     runCli(['config', 'apply', file, '--api', api, '--token-file', 'ann.token', ...more], { directory })
-  expect(await apply('second.yaml', '--dry-run')).toMatchObject({ status: 0, out: expect.stringContaining('--dry-run') })
-  expect(await apply('second.yaml', '--expect', '1')).toMatchObject({ status: 1, err: expect.stringContaining('newest is 2') })
+  expect(await apply('second.yaml', '--dry-run')).toMatchObject({
+    status: 0,
+    out: expect.stringContaining('--dry-run'),
+  })
+  expect(await apply('second.yaml', '--expect', '1')).toMatchObject({
+    status: 1,
+    err: expect.stringContaining('newest is 2'),
+  })
   const applied = await apply('second.yaml', '-m', 'back')
   expect(applied).toMatchObject({ status: 0, err: '' })
   expect(applied.out).toContain(`+      - ${one}`)
@@ -98,10 +121,16 @@ test('up: what is written through the API is served, by whom stands in the histo
   await until('it is served', async () => (await (await fetch(web)).text()) === 'one')
 
   // `millrace breaker` goes through the admin listener, and from there to the store.
-  const tripped = await runCli(['breaker', 'trip', 'app', '--reason', 'a test', '--actor', 'bob', '--url', admin], {
-    directory,
+  const tripped = await runCli(
+    ['breaker', 'trip', 'app', '--reason', 'a test', '--actor', 'bob', '--url', admin],
+    {
+      directory,
+    },
+  )
+  expect(tripped).toMatchObject({
+    status: 0,
+    out: expect.stringContaining('held open (whole service) by bob: a test'),
   })
-  expect(tripped).toMatchObject({ status: 0, out: expect.stringContaining('held open (whole service) by bob: a test') })
   expect(await (await ask('GET', '/v1/overrides')).json()).toMatchObject({
     revision: 1,
     breakers: [{ service: 'app', mode: 'open', actor: 'bob' }],
@@ -115,7 +144,11 @@ test('up: what is written through the API is served, by whom stands in the histo
 
 test('lb: only where the config says so; up: on loopback where there is a store', async () => {
   const one = await backend('one')
-  const directory = folderWith({ 'lb.yaml': lbConfig(), 'none.yaml': lbConfig('api: false'), 'first.yaml': dynamic(one) })
+  const directory = folderWith({
+    'lb.yaml': lbConfig(),
+    'none.yaml': lbConfig('api: false'),
+    'first.yaml': dynamic(one),
+  })
   await runCli(['config', 'apply', 'first.yaml', '--store', 'sqlite:data/store.db'], { directory })
   const lb = startCli(['lb', '-c', 'lb.yaml'], { directory })
   await lb.waitFor(/"listening"/)

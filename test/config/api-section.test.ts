@@ -17,10 +17,7 @@ function folder(files: Readonly<Record<string, string>>): string {
 }
 
 const load = (api: unknown, more: object = { store: 'memory' }, directory = '/', env = {}) =>
-  loadConfig(
-    { text: JSON.stringify({ listeners: {}, ...more, api }), name: 'lb.json', directory },
-    { env },
-  )
+  loadConfig({ text: JSON.stringify({ listeners: {}, ...more, api }), name: 'lb.json', directory }, { env })
 
 async function problems(...args: Parameters<typeof load>) {
   const error = await load(...args).then(
@@ -77,14 +74,34 @@ describe('refused', () => {
     ['open to everybody', { address: '0.0.0.0:9902' }, undefined, 'api.address'],
     ['open to everybody, by IPv6', { address: '[::]:9902' }, undefined, 'api.address'],
     ['a unix socket', { address: 'unix:/tmp/a' }, undefined, 'api.address'],
-    ['a short token', { tokens: [{ name: 'a', role: 'read', token: 'short' }] }, undefined, 'api.tokens[0].token'],
-    ['a token with a space', { tokens: [{ name: 'a', role: 'read', token: `${token} x` }] }, undefined, 'api.tokens[0].token'],
+    [
+      'a short token',
+      { tokens: [{ name: 'a', role: 'read', token: 'short' }] },
+      undefined,
+      'api.tokens[0].token',
+    ],
+    [
+      'a token with a space',
+      { tokens: [{ name: 'a', role: 'read', token: `${token} x` }] },
+      undefined,
+      'api.tokens[0].token',
+    ],
     ['no token', { tokens: [{ name: 'a', role: 'read' }] }, undefined, 'api.tokens[0]'],
-    ['two tokens', { tokens: [{ name: 'a', role: 'read', token, tokenFile: 'x' }] }, undefined, 'api.tokens[0]'],
+    [
+      'two tokens',
+      { tokens: [{ name: 'a', role: 'read', token, tokenFile: 'x' }] },
+      undefined,
+      'api.tokens[0]',
+    ],
     ['an unknown role', { tokens: [{ name: 'a', role: 'root', token }] }, undefined, 'api.tokens[0].role'],
     ['no name', { tokens: [{ role: 'read', token }] }, undefined, 'api.tokens[0].name'],
     ['an unknown key', { adress: '127.0.0.1:1' }, undefined, 'api.adress'],
-    ['the address of the admin listener', { address: '127.0.0.1:9' }, { store: 'memory', admin: { address: '127.0.0.1:9' } }, 'api.address'],
+    [
+      'the address of the admin listener',
+      { address: '127.0.0.1:9' },
+      { store: 'memory', admin: { address: '127.0.0.1:9' } },
+      'api.address',
+    ],
   ] as const)('%s', async (_what, api, more, path) => {
     const found = await problems(api, more)
     expect(found.map((one) => one.path)).toContain(path)
@@ -100,7 +117,11 @@ describe('refused', () => {
 
   test('a file that is not there, or holds no token, without a word of what it holds', async () => {
     const directory = folder({ short: 'secret', many: 'secret words that are\nno token' })
-    const tokens = ['none', 'short', 'many'].map((tokenFile, n) => ({ name: `t${n}`, role: 'read', tokenFile }))
+    const tokens = ['none', 'short', 'many'].map((tokenFile, n) => ({
+      name: `t${n}`,
+      role: 'read',
+      tokenFile,
+    }))
     const found = await problems({ tokens }, { store: 'memory' }, directory)
     expect(found.map(({ code, path }) => [code, path])).toEqual(
       [0, 1, 2].map((n) => ['MR_CONFIG_FILE', `api.tokens[${n}].tokenFile`]),

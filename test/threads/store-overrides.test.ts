@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { loadConfig } from '../../core/config/load.ts'
-import { decodeOverrides, encodeOverrides, noOverrides, overridesDocument, withDrain } from '../../core/config/overrides.ts'
+import {
+  decodeOverrides,
+  encodeOverrides,
+  noOverrides,
+  overridesDocument,
+  withDrain,
+} from '../../core/config/overrides.ts'
 import { encodeConfig } from '../../core/config/sync/value.ts'
 import { loadPlugins } from '../../core/host/loader.ts'
 import { followStore } from '../../core/threads/follow-store.ts'
@@ -30,7 +36,10 @@ class Fleet {
     for (const word of ['one', 'two']) this.urls.push(`http://127.0.0.1:${(await startBackend(word)).port}`)
     await this.put(
       'config',
-      encodeConfig({ routes: [{ service: 'app' }], services: { app: { backends: this.urls, panicThreshold: '0%' } } }),
+      encodeConfig({
+        routes: [{ service: 'app' }],
+        services: { app: { backends: this.urls, panicThreshold: '0%' } },
+      }),
     )
     return this
   }
@@ -48,7 +57,11 @@ class Fleet {
 
   get overrides() {
     const [head] = this.data.documents.get(overridesDocument)?.history ?? []
-    return { number: head?.revision.number ?? 0, ...decodeOverrides(head?.value ?? null, 0), note: head?.note }
+    return {
+      number: head?.revision.number ?? 0,
+      ...decodeOverrides(head?.value ?? null, 0),
+      note: head?.note,
+    }
   }
 
   async lb(id: string, directory = folder()) {
@@ -60,7 +73,10 @@ class Fleet {
       listeners: { web: { address: '127.0.0.1:0' } },
       store: 'memory',
     })
-    const config = await loadConfig({ text, name: 'lb.json', directory }, { env: {}, plugins: registry.catalog() })
+    const config = await loadConfig(
+      { text, name: 'lb.json', directory },
+      { env: {}, plugins: registry.catalog() },
+    )
     const { lines, log } = testLog()
     const server = await startLbServer({
       ...{ config, registry, log },
@@ -86,7 +102,8 @@ class Fleet {
       })
       return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
     }
-    const states = () => server.services()[0]?.backends.map(({ forced, drained }) => `${forced}${drained ? ' drained' : ''}`)
+    const states = () =>
+      server.services()[0]?.backends.map(({ forced, drained }) => `${forced}${drained ? ' drained' : ''}`)
     const stop = async (): Promise<void> => {
       await follower.stop()
       await server.close()
@@ -99,7 +116,10 @@ test('a decision through one LB server is in force on all, with who and why in t
   const fleet = await new Fleet().begin()
   const [a, b] = [await fleet.lb('a'), await fleet.lb('b')]
   const decided = await a.breaker('PUT', { mode: 'open', backend: fleet.first, reason: 'disk', actor: 'ann' })
-  expect(decided).toMatchObject({ status: 200, body: { revision: 1, breakers: [{ backend: fleet.first, actor: 'ann' }] } })
+  expect(decided).toMatchObject({
+    status: 200,
+    body: { revision: 1, breakers: [{ backend: fleet.first, actor: 'ann' }] },
+  })
   // It is in force where it was decided before that is answered.
   expect(a.states()).toEqual(['open', 'auto'])
   expect(await a.words()).toEqual(['two'])
@@ -118,7 +138,13 @@ test('a decision through one LB server is in force on all, with who and why in t
 test('a drained backend gets no new exchange; its record is in the store alone', async () => {
   const fleet = await new Fleet().begin()
   const lb = await fleet.lb('a')
-  const drain = { service: 'app', backend: fleet.first, reason: 'x', actor: 'ann', since: '2026-01-01T00:00:00.000Z' }
+  const drain = {
+    service: 'app',
+    backend: fleet.first,
+    reason: 'x',
+    actor: 'ann',
+    since: '2026-01-01T00:00:00.000Z',
+  }
   await fleet.put(overridesDocument, encodeOverrides(withDrain(noOverrides, drain)))
   await until('it is drained', () => lb.states()?.[0] === 'auto drained')
   expect(await lb.words()).toEqual(['two'])
@@ -143,7 +169,10 @@ test('a restart without the store has what was in force; a change is refused the
   expect(again.follower.state).toMatchObject({ reachable: false, from: 'last-known-good' })
   expect(again.states()).toEqual(['open', 'auto'])
   expect(await again.words()).toEqual(['two'])
-  expect(await again.breaker('DELETE')).toMatchObject({ status: 503, body: { error: 'MR_STORE_UNAVAILABLE' } })
+  expect(await again.breaker('DELETE')).toMatchObject({
+    status: 503,
+    body: { error: 'MR_STORE_UNAVAILABLE' },
+  })
   expect(again.states()).toEqual(['open', 'auto'])
   await fleet.put(overridesDocument, null)
   again.client.cut = false
@@ -166,7 +195,9 @@ test('what cannot be understood changes nothing, and what comes after it is in f
   const lb = await fleet.lb('a')
   await lb.breaker('PUT', { mode: 'open', backend: fleet.first, reason: 'disk' })
   await fleet.put(overridesDocument, Buffer.from('{"schema":1,"breakers":"all"}'))
-  await until('it is told', () => lb.lines.some(({ level, message }) => level === 'error' && message.includes('revision 2')))
+  await until('it is told', () =>
+    lb.lines.some(({ level, message }) => level === 'error' && message.includes('revision 2')),
+  )
   expect(lb.states()).toEqual(['open', 'auto'])
   await fleet.put(overridesDocument, encodeOverrides(noOverrides))
   await until('the next is in force', () => lb.states()?.[0] === 'auto')
@@ -175,9 +206,20 @@ test('what cannot be understood changes nothing, and what comes after it is in f
 test('what was decided before there was a store is not in force, and that is said', async () => {
   const fleet = await new Fleet().begin()
   const directory = folder()
-  const record = { service: 'app', mode: 'open', reason: 'x', actor: 'ann', since: '2026-01-01T00:00:00.000Z' }
-  writeFileSync(join(directory, 'overrides.json'), JSON.stringify({ schema: 1, revision: 1, breakers: [record] }))
+  const record = {
+    service: 'app',
+    mode: 'open',
+    reason: 'x',
+    actor: 'ann',
+    since: '2026-01-01T00:00:00.000Z',
+  }
+  writeFileSync(
+    join(directory, 'overrides.json'),
+    JSON.stringify({ schema: 1, revision: 1, breakers: [record] }),
+  )
   const lb = await fleet.lb('a', directory)
   expect(lb.states()).toEqual(['auto', 'auto'])
-  expect(lb.lines.some(({ level, message }) => level === 'warn' && message.includes('before there was a store'))).toBe(true)
+  expect(
+    lb.lines.some(({ level, message }) => level === 'warn' && message.includes('before there was a store')),
+  ).toBe(true)
 })

@@ -45,7 +45,10 @@ export class ForkHold {
     this.#until = head ? this.#clock.now() + this.#holdMs : Number.POSITIVE_INFINITY
     this.fork = { head, reason, since, followsAt }
     const then = head ? `in ${this.#holdMs / 1000} s the store is followed` : 'it is not followed'
-    this.#log.error(`${this.#document}: FORK: ${reason}; what is served stays, ${then}`, { code: 'MR_STORE_FORK', head })
+    this.#log.error(`${this.#document}: FORK: ${reason}; what is served stays, ${then}`, {
+      code: 'MR_STORE_FORK',
+      head,
+    })
   }
 
   /** The store is followed: what it holds was taken, or refused. */

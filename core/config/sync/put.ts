@@ -1,5 +1,13 @@
 /** Writes to the store whose outcome is known in the end, and edits on top of whatever others write meanwhile. */
-import type { ConfigStore, Document, Head, PutResult, Revision, RevisionRef, WriteNote } from '../../contracts/config-store.ts'
+import type {
+  ConfigStore,
+  Document,
+  Head,
+  PutResult,
+  Revision,
+  RevisionRef,
+  WriteNote,
+} from '../../contracts/config-store.ts'
 import type { RawClock } from '../../host/clock.ts'
 import { MillraceError } from '../../host/errors.ts'
 

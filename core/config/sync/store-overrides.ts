@@ -1,6 +1,7 @@
 /** The `overrides` document in the store: read and changed. */
 import type { ConfigStore, Document, RevisionRef } from '../../contracts/config-store.ts'
 import { MillraceError } from '../../host/errors.ts'
+import { canonical } from '../canonical.ts'
 import {
   decodeOverrides,
   encodeOverrides,
@@ -9,7 +10,6 @@ import {
   overridesSchema,
   withoutEnded,
 } from '../overrides.ts'
-import { canonical } from '../canonical.ts'
 import { type EditResult, editDocument, Turns, type WriteDeps } from './put.ts'
 
 export interface StoreOverridesDeps extends WriteDeps {
@@ -62,7 +62,9 @@ export class StoreOverrides {
     const result = await this.#turns.next(() => editDocument(this.#deps, overridesDocument, write, tries))
     if (result.status === 'committed') this.#deps.committed?.(overridesDocument, result.revision)
     if (result.status === 'committed' || result.status === 'unchanged') return result
-    throw result.status === 'conflict' ? overtaken(overridesDocument) : unsettled(overridesDocument, result.cause)
+    throw result.status === 'conflict'
+      ? overtaken(overridesDocument)
+      : unsettled(overridesDocument, result.cause)
   }
 
   #documentOf(head: Document | null): OverridesDocument {

@@ -1,6 +1,11 @@
 /** The follower of the overrides on a simulated store: hints, polling, forks. */
 import { expect, onTestFinished, test } from 'vitest'
-import { encodeOverrides, noOverrides, type OverridesDocument, overridesDocument } from '#core/config/overrides'
+import {
+  encodeOverrides,
+  noOverrides,
+  type OverridesDocument,
+  overridesDocument,
+} from '#core/config/overrides'
 import { OverridesFollower } from '#core/config/sync/overrides-follower'
 import type { RevisionAt } from '#core/config/sync/state'
 import { MemoryStore } from '../../conformance/memory-store.ts'
@@ -26,7 +31,14 @@ class Bench {
       (message: string): void =>
         void this.lines.push(`${level} ${message}`)
     this.follower = new OverridesFollower({
-      ...{ store: this.client, clock: this.time.clock(), random: seeded(1), pollMs: 1000, reconcileMs: 60_000, seen },
+      ...{
+        store: this.client,
+        clock: this.time.clock(),
+        random: seeded(1),
+        pollMs: 1000,
+        reconcileMs: 60_000,
+        seen,
+      },
       log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
       use: (document, at) => void this.used.push({ actor: document.breakers[0]?.actor, at }),
     })
@@ -37,7 +49,9 @@ class Bench {
     const client = this.data.client()
     const head = await client.get(overridesDocument)
     const id = `write-${++this.#writes}-${actor}`
-    await client.put(overridesDocument, encodeOverrides(decided(actor)), head?.revision ?? null, id, { by: actor })
+    await client.put(overridesDocument, encodeOverrides(decided(actor)), head?.revision ?? null, id, {
+      by: actor,
+    })
   }
 
   get serves(): string | undefined {
@@ -132,7 +146,10 @@ test('a schema newer than known is not used, and told once', async () => {
   const head = await bench.data.client().get(overridesDocument)
   await bench.data
     .client()
-    .put(overridesDocument, encodeOverrides(decided('new')), head?.revision ?? null, 'newer', { by: 'x', schema: 2 })
+    .put(overridesDocument, encodeOverrides(decided('new')), head?.revision ?? null, 'newer', {
+      by: 'x',
+      schema: 2,
+    })
   await bench.time.advanceAsync(20_000)
   expect(bench.serves).toBe('ann')
   expect(bench.lines.filter((line) => line.startsWith('error'))).toHaveLength(1)
