@@ -65,16 +65,18 @@ const tags = ['services']
 
 export function serviceRoutes(app: FastifyInstance, deps: ServiceRouteDeps): void {
   readServices(app, deps)
+  readBackends(app, deps)
   changeServices(app, deps)
   changeBackends(app, deps)
 }
 
+const list = (key: string, item: string) => ({
+  type: 'object',
+  required: [key],
+  properties: { [key]: { type: 'array', items: { $ref: item } } },
+})
+
 function readServices(app: FastifyInstance, { desk, overrides, catalog }: ServiceRouteDeps): void {
-  const list = (key: string, item: string) => ({
-    type: 'object',
-    required: [key],
-    properties: { [key]: { type: 'array', items: { $ref: item } } },
-  })
   app.get('/v1/services', {
     schema: {
       summary: 'All services, with what operators have decided about their backends',
@@ -103,6 +105,9 @@ function readServices(app: FastifyInstance, { desk, overrides, catalog }: Servic
       return serviceView(redacted(at.data, catalog()), request.params.service, document)
     },
   })
+}
+
+function readBackends(app: FastifyInstance, { desk, overrides }: ServiceRouteDeps): void {
   app.get<OfService>('/v1/services/:service/backends', {
     schema: {
       summary: 'The backends of a service',

@@ -57,7 +57,7 @@ const cases: readonly Case[] = [
   put('a list', [], 400, 'MR_BAD_REQUEST', ''),
   ['no JSON', 'PUT', '/v1/config', { body: '{"routes": [', type: 'application/json', headers: onTop }, 400, 'MR_BAD_REQUEST', undefined],
   ['__proto__', 'PUT', '/v1/config', { body: '{"__proto__": {}}', type: 'application/json', headers: onTop }, 400, 'MR_BAD_REQUEST', undefined],
-  ['no YAML', 'PUT', '/v1/config', { body: 'routes: [', headers: onTop }, 400, 'MR_CONFIG_SYNTAX', 'routes'],
+  ['no YAML', 'PUT', '/v1/config', { body: 'routes: [', headers: onTop }, 400, 'MR_CONFIG_SYNTAX', ''],
   ['YAML with an unknown alias', 'PUT', '/v1/config', { body: 'routes: [{ match: { host: *.example.com }, service: shop }]', headers: onTop }, 400, 'MR_CONFIG_SYNTAX', 'routes[0].match.host'],
   ['YAML with __proto__', 'PUT', '/v1/config', { body: 'services: { __proto__: {} }', headers: onTop }, 400, 'MR_CONFIG_SYNTAX', 'services.__proto__'],
   ['no body', 'PUT', '/v1/config', { headers: onTop }, 400, 'MR_BAD_REQUEST', undefined],

@@ -176,7 +176,7 @@ test('an API that is open to everybody does not start: exit status 2, with the p
 
 test('explain shows the API without its tokens', async () => {
   const directory = folderWith({ 'lb.yaml': lbConfig(apiSection), 'ann.token': token })
-  const { status, out, err } = await runCli(['explain', 'lb.yaml'], { directory })
+  const { status, out, err } = await runCli(['explain', '-c', 'lb.yaml'], { directory })
   expect(status).toBe(0)
   expect(out).toContain('api:')
   expect(out + err).not.toContain(token)

@@ -153,7 +153,10 @@ describe('an LB server with a store', () => {
     expect(lb.lines.filter(({ level }) => level === 'error')).toHaveLength(bad.length)
     await store.put(routed(await backend('two')))
     await until('the new config is served', async () => (await lb.get()) === 'two')
-    expect((await lb.admin('/readyz?verbose')).text).toContain('[+]config: revision 6')
+    // Said once it is kept on the disk too.
+    await until('it says so', async () =>
+      (await lb.admin('/readyz?verbose')).text.includes('[+]config: revision 6'),
+    )
   })
 
   test('without anything to serve waits unready, and serves when the store comes', async () => {

@@ -1,5 +1,5 @@
 /** What operators decide where there is a store: in force on every LB server, kept over restarts, changed through any of them. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -158,7 +158,7 @@ test('a restart without the store has what was in force; a change is refused the
   const first = await fleet.lb('a')
   await first.breaker('PUT', { mode: 'open', backend: fleet.first, reason: 'disk' })
   const kept = join(first.directory, 'overrides-last-known-good.json')
-  await until('it is kept', () => readFileSync(kept, 'utf8').includes('disk'))
+  await until('it is kept', () => existsSync(kept) && readFileSync(kept, 'utf8').includes('disk'))
   await first.stop()
   // The store is there for the config's sake only once it is asked: cut off from the start.
   const { data } = fleet
