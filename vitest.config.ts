@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 
 /** Tests that hold real sockets, threads or child processes: one file at a time, so that none starves on two cores. */
 const heavy = [
+  'test/api/**/*.test.ts',
   'test/wire/**/*.test.ts',
   'test/integration/**/*.test.ts',
   'test/threads/**/*.test.ts',

@@ -1,10 +1,10 @@
 /** `millrace breaker`: what an operator decides about the breakers of a running LB server, through its admin listener. */
 import type { Command } from 'commander'
 import { loadConfig } from '../core/config/load.ts'
+import type { BreakerRecord, OverridesDocument } from '../core/config/overrides.ts'
 import { ConfigError } from '../core/config/problems.ts'
 import { type ErrorCode, errorTable, MillraceError } from '../core/host/errors.ts'
 import type { BackendState, ServiceState } from '../core/observe/service-state.ts'
-import type { BreakerRecord, OverridesDocument } from '../core/threads/overrides.ts'
 import { columns } from './columns.ts'
 import { UsageError } from './failure.ts'
 import { findConfig, hasUsualConfig } from './load.ts'

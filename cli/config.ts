@@ -1,11 +1,12 @@
 /** `millrace config`: reads and changes the config of a fleet in its store. */
 import { type Command, Option } from 'commander'
 import { checkDynamic } from '../core/config/dynamic.ts'
+import { unifiedDiff } from '../core/config/line-diff.ts'
 import { configDocument } from '../core/config/sync/value.ts'
 import { columns } from './columns.ts'
+import { applyThroughApi } from './config/apply-api.ts'
 import { backup } from './config/backup.ts'
 import { readDynamic } from './config/dynamic-file.ts'
-import { unifiedDiff } from './config/line-diff.ts'
 import { type StoreFlags, withStore } from './config/open.ts'
 import { restore } from './config/restore.ts'
 import {
@@ -29,6 +30,8 @@ export const config: Verb = (program, host) => {
   writing(stored(verb.command('apply <file>')))
     .description('write routes, services and filters of a file to the store; shows what changes')
     .option('--expect <revision>', 'only on top of this revision; 0: only the first')
+    .option('--api <url>', 'not to the store, but through the LB API of a running LB server, which checks it')
+    .option('--token-file <file>', 'file with the token for --api (default: $MILLRACE_TOKEN)')
     .action((file: string, flags: ApplyFlags) => apply(host, file, flags))
   stored(verb.command('get'))
     .description('print the config as YAML')
@@ -61,6 +64,8 @@ export const config: Verb = (program, host) => {
 
 interface ApplyFlags extends StoreFlags, WriteFlags {
   readonly expect?: string
+  readonly api?: string
+  readonly tokenFile?: string
 }
 
 const stored = (command: Command): Command =>
@@ -84,6 +89,11 @@ async function apply(host: Host, file: string, flags: ApplyFlags): Promise<void>
   const note = noteOf(terminal, flags)
   const expected =
     flags.expect === undefined || flags.expect === '0' ? flags.expect : parseRevision(flags.expect)
+  if (flags.api !== undefined) {
+    if (flags.by !== undefined)
+      throw new UsageError('--by: through the API it is whoever the token belongs to')
+    return await applyThroughApi(host, file, flags)
+  }
   await withStore(terminal, flags, { file, make: flags.dryRun !== true }, async ({ store, registry }) => {
     const { data, redact } = await readDynamic(file, terminal, registry.catalog())
     const head = await store.get(configDocument, { fresh: true })

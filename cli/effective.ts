@@ -1,4 +1,6 @@
 /** A loaded config, written back as a config file with every default filled in: what is really in force. */
+
+import { hidden, withoutSecrets } from '../core/config/secrets.ts'
 import type {
   BackendConfig,
   BackupConfig,
@@ -10,7 +12,6 @@ import type {
   RouteConfig,
   ServiceConfig,
 } from '../core/config/snapshot.ts'
-import { hidden, withoutSecrets } from './secrets.ts'
 
 type Plain = Readonly<Record<string, unknown>>
 
@@ -206,6 +207,13 @@ function storeTexts({ store, sync, backup }: Config['bootstrap']): Plain {
   }
 }
 
+/** Of a token only a hash is known, and nobody needs that. */
+function apiText(api: Config['bootstrap']['api']): Plain {
+  if (!api) return api === false ? { api } : {}
+  const tokens = api.tokens.map(({ name, role }) => ({ name, role, token: hidden }))
+  return { api: { address: addressText(api), tokens, hosts: api.hosts } }
+}
+
 function everything({ bootstrap, snapshot }: Config): Plain {
   const { limits, drain, accessLog, routes } = snapshot
   return {
@@ -213,6 +221,7 @@ function everything({ bootstrap, snapshot }: Config): Plain {
     ...(bootstrap.fleetKeys.length > 0 && { fleetKey: hidden }),
     node: bootstrap.node,
     admin: bootstrap.admin ? { address: addressText(bootstrap.admin) } : false,
+    ...apiText(bootstrap.api),
     plugins: bootstrap.plugins.map((source) => (source.kind === 'path' ? source.location : source.specifier)),
     probing: bootstrap.probing,
     ...storeTexts(bootstrap),

@@ -1,6 +1,7 @@
 /** `millrace explain`: the effective config, the plugin tree, and which route a request takes. */
 import { stringify } from 'yaml'
 import type { LoadedConfig } from '../core/config/load.ts'
+import { withoutSecrets } from '../core/config/secrets.ts'
 import type { BackendConfig, FilterUse, RouteConfig, ServiceConfig } from '../core/config/snapshot.ts'
 import { Router } from '../core/proxy/router.ts'
 import { effectiveConfig, fallbackText } from './effective.ts'
@@ -10,7 +11,6 @@ import { findConfig, type Loaded, loadWithPlugins, tellWarnings } from './load.t
 import type { Verb } from './main.ts'
 import { withOptionDefaults } from './option-defaults.ts'
 import { pluginTree } from './plugin-tree.ts'
-import { withoutSecrets } from './secrets.ts'
 import { timeImports } from './start-up.ts'
 import type { Terminal } from './terminal.ts'
 

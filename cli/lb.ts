@@ -12,7 +12,7 @@ interface LbOptions {
   readonly logLevel: LogLevel
 }
 
-export const lb: Verb = (program, { terminal, finish }) =>
+export const lb: Verb = (program, { terminal, finish, version }) =>
   program
     .command('lb')
     .description('run an LB server; SIGHUP or a changed file reloads, SIGTERM drains')
@@ -24,9 +24,11 @@ export const lb: Verb = (program, { terminal, finish }) =>
       const log = createLog({ format, level, terminal, wall: systemClock.wall })
       const source = findConfig(terminal, options.config)
       const { env } = terminal
-      const started: ServeOptions['started'] = (server, { config }) => {
+      const started: ServeOptions['started'] = (server, { config }, api) => {
         for (const { name } of server.listeners)
           log.info('listening', { listener: name, url: listenerUrl(server, config, name) })
+        if (api) log.info('listening', { api: api.url })
       }
-      finish(await serve({ source, env, terminal, log, interactive: false, started }))
+      const common = { interactive: false, version, api: 'configured' } as const
+      finish(await serve({ source, env, terminal, log, ...common, started }))
     })

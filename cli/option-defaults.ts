@@ -1,9 +1,9 @@
 /** What the JSON Schema of plugins' options says of them: defaults, and which are secret. */
 import type { PluginCatalog } from '../core/config/catalog.ts'
 import type { LoadedConfig } from '../core/config/load.ts'
+import { withoutMarked } from '../core/config/secrets.ts'
 import type { FilterUse, PluginUse, RouteConfig, ServiceConfig } from '../core/config/snapshot.ts'
 import type { PluginKind } from '../core/contracts/plugin.ts'
-import { withoutMarked } from './secrets.ts'
 
 type Fill = <U extends PluginUse>(kind: PluginKind, use: U) => U
 

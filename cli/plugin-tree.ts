@@ -1,4 +1,6 @@
 /** Every use of a plugin in a config, with its options and how long it took to start, as a tree. */
+
+import { withoutMarked, withoutSecrets } from '../core/config/secrets.ts'
 import type {
   BreakerFallback,
   FilterUse,
@@ -11,7 +13,6 @@ import type { PluginRegistry } from '../core/host/registry.ts'
 import { memberOf } from '../core/threads/placement.ts'
 import { fallbackText } from './effective.ts'
 import type { Loaded } from './load.ts'
-import { withoutMarked, withoutSecrets } from './secrets.ts'
 import { timeCreate, timeTable } from './start-up.ts'
 
 interface Tree {

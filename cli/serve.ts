@@ -1,13 +1,19 @@
 /** Runs an LB server from its config file until the process is told to end: what `lb` and `up` have in common. */
 import { once } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
+import type { ApiServer } from '../core/api/server.ts'
+import { usualApi } from '../core/config/check-api.ts'
 import type { ConfigSource, LoadedConfig } from '../core/config/load.ts'
+import type { Config } from '../core/config/snapshot.ts'
 import type { Log } from '../core/contracts/plugin.ts'
 import { systemClock } from '../core/host/clock.ts'
+import { MillraceError } from '../core/host/errors.ts'
+import type { PluginRegistry } from '../core/host/registry.ts'
+import type { ApplyResult } from '../core/threads/apply.ts'
 import { CodeRoom } from '../core/threads/code-room.ts'
 import { followStore, type StoreFollower } from '../core/threads/follow-store.ts'
 import { type LbServer, startLbServer } from '../core/threads/lb-server.ts'
-import { startReload } from '../core/threads/reload.ts'
+import { type ReloadOptions, startReload } from '../core/threads/reload.ts'
 import { type EndSignal, onEndSignals, onTerminalGone } from './end-signals.ts'
 import { builtinsUrl, type Loaded, loadWithPlugins, tellWarnings } from './load.ts'
 import type { Terminal } from './terminal.ts'
@@ -19,7 +25,12 @@ export interface ServeOptions {
   readonly log: Log
   /** A person watches: Ctrl-C ends without the delay of the drain. */
   readonly interactive: boolean
-  started(server: LbServer, loaded: Loaded): void
+  /** Of millrace. */
+  readonly version: string
+  /** The API is there where there is a store, unless the config says otherwise; else only where the config says so. */
+  readonly api: 'usual' | 'configured'
+  /** @param api undefined where there is none */
+  started(server: LbServer, loaded: Loaded, api: ApiServer | undefined): void
 }
 
 /** Where a person or a client finds a listener. */
@@ -31,6 +42,8 @@ export function listenerUrl(server: LbServer, config: LoadedConfig, name: string
   const host = bound.address.includes(':') ? `[${bound.address}]` : bound.address
   return `${configured.tls ? 'https' : 'http'}://${host}:${bound.port}/`
 }
+
+type ReloadedServer = ReloadOptions['server']
 
 const signalNumbers: Readonly<Record<EndSignal, number>> = { SIGINT: 2, SIGTERM: 15 }
 
@@ -69,11 +82,14 @@ async function run(options: ServeOptions, end: AbortSignal): Promise<void> {
   setFlagsFromString('--no-parallel-scavenge')
   const server = await startLbServer({ config, registry, builtinsUrl, log })
   const follower = config.bootstrap.store ? await follow(server, loaded, log) : undefined
-  const reload = startReload({ server: follower ? halfOf(server, follower) : server, config, load, log })
-  options.started(server, loaded)
+  const half = follower && new LocalHalf(server, follower, registry)
+  const api = half && (await hostApi(half, options, loaded))
+  const reload = startReload({ server: half ?? server, config, load, log })
+  options.started(server, loaded, api)
   if (!end.aborted) await once(end, 'abort')
   reload.stop()
   const { why, skipDelay } = end.reason as EndReason
+  await api?.close()
   await follower?.stop()
   log.info(`${why}: draining; a second signal ends at once`)
   await server.drain({ skipDelay })
@@ -92,12 +108,75 @@ async function follow(server: LbServer, { config, registry }: Loaded, log: Log):
 }
 
 /** A reload of the file is one of the local half. */
-function halfOf(server: LbServer, follower: StoreFollower): Parameters<typeof startReload>[0]['server'] {
-  return {
-    apply: (config, registry) => follower.apply(config, registry),
-    configUnreadable: () => server.configUnreadable(),
-    reopenLogs: () => server.reopenLogs(),
-    runs: (registry) => server.runs(registry),
+class LocalHalf implements ReloadedServer {
+  readonly follower: StoreFollower
+  readonly #server: LbServer
+  #registry: PluginRegistry
+
+  constructor(server: LbServer, follower: StoreFollower, registry: PluginRegistry) {
+    this.follower = follower
+    this.#server = server
+    this.#registry = registry
+  }
+
+  /** The plugins that a config is checked against. */
+  get registry(): PluginRegistry {
+    return this.#registry
+  }
+
+  async apply(config: Config, registry?: PluginRegistry): Promise<ApplyResult> {
+    const result = await this.follower.apply(config, registry)
+    if (registry && result.status !== 'refused') this.#registry = registry
+    return result
+  }
+
+  configUnreadable(): void {
+    this.#server.configUnreadable()
+  }
+
+  reopenLogs(): void {
+    this.#server.reopenLogs()
+  }
+
+  runs(registry: PluginRegistry): boolean {
+    return this.#server.runs(registry)
+  }
+
+  async close(): Promise<void> {
+    await this.follower.stop()
+    await this.#server.close()
+  }
+}
+
+/** @throws MR_LISTEN; everything is closed then */
+async function hostApi(
+  half: LocalHalf,
+  { log, version, api: when }: ServeOptions,
+  { config }: Loaded,
+): Promise<ApiServer | undefined> {
+  const { api: configured, node } = config.bootstrap
+  const wanted = configured ?? (when === 'usual' ? usualApi : undefined)
+  if (!wanted) return undefined
+  const { follower } = half
+  const { startApi } = await import('../core/api/server.ts')
+  try {
+    return await startApi(follower.store, systemClock, log, {
+      ...wanted,
+      data: node.data,
+      catalog: () => half.registry.catalog(),
+      committed: (document, revision) => follower.announce(document, revision),
+      version,
+    })
+  } catch (error) {
+    // Nobody has asked for it: another process of this machine may have the port.
+    if (!configured && error instanceof MillraceError && error.code === 'MR_LISTEN') {
+      log.warn(`${error.message}; there is no API (say under \`api:\` where it is to be)`, {
+        code: error.code,
+      })
+      return undefined
+    }
+    await half.close()
+    throw error
   }
 }
 

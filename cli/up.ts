@@ -1,6 +1,7 @@
 /** `millrace up`: everything in one process tree. Without a config it runs a demo. */
 import path from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
+import type { ApiServer } from '../core/api/server.ts'
 import type { LoadedConfig } from '../core/config/load.ts'
 import { systemClock } from '../core/host/clock.ts'
 import { MillraceError } from '../core/host/errors.ts'
@@ -38,17 +39,17 @@ export const up: Verb = (program, host) =>
       const { terminal, finish } = host
       const { log: format, logLevel: level } = options
       const log = createLog({ format, level, terminal, wall: systemClock.wall })
-      const common = { terminal, log, interactive: true }
+      const common = { terminal, log, interactive: true, version: host.version, api: 'usual' } as const
       if (options.config === undefined) return finish(await runDemo(host, options.port ?? demoPort, common))
       if (options.port !== undefined)
         throw new UsageError('--port belongs to the demo; with -c the address stands under `listeners:`')
       const source = { path: path.resolve(terminal.directory, options.config) }
-      const started: ServeOptions['started'] = (server, { config }) =>
-        terminal.out(placesText(server, config, host))
+      const started: ServeOptions['started'] = (server, { config }, api) =>
+        terminal.out(placesText(server, config, host, { api }))
       finish(await serve({ ...common, source, env: terminal.env, started }))
     })
 
-type Common = Pick<ServeOptions, 'terminal' | 'log' | 'interactive'>
+type Common = Pick<ServeOptions, 'terminal' | 'log' | 'interactive' | 'version' | 'api'>
 
 async function runDemo(host: Host, port: number, common: Common): Promise<number> {
   const { terminal, log } = common
@@ -60,7 +61,7 @@ async function runDemo(host: Host, port: number, common: Common): Promise<number
       ...common,
       source: { path: demoConfig },
       env: { ...terminal.env, ...demo.env },
-      started: (server, { config }) => terminal.out(placesText(server, config, host, demo)),
+      started: (server, { config }) => terminal.out(placesText(server, config, host, { demo })),
     })
   } catch (error) {
     throw withPortHint(error, port, terminal.env)
@@ -79,7 +80,17 @@ function withPortHint(error: unknown, port: number, env: Host['terminal']['env']
 /** A place to look at: what it is, where, and what to do there. */
 type Place = readonly [what: string, where: string, note: string]
 
-function placesText(server: LbServer, config: LoadedConfig, { version }: Host, demo?: Demo): string {
+interface Beside {
+  readonly demo?: Demo
+  readonly api?: ApiServer | undefined
+}
+
+function placesText(
+  server: LbServer,
+  config: LoadedConfig,
+  { version }: Host,
+  { demo, api }: Beside,
+): string {
   const places = server.listeners.map(({ name }): Place => {
     const url = listenerUrl(server, config, name)
     return [demo ? 'proxy' : name, url, demo ? `try: curl -i ${url}` : '']
@@ -88,6 +99,7 @@ function placesText(server: LbServer, config: LoadedConfig, { version }: Host, d
     const url = `http://${server.admin.address}:${server.admin.port}`
     places.push(['admin', url, '/v1/services  /metrics  /readyz?verbose'])
   }
+  if (api) places.push(['api', api.url, '/openapi.json  /v1/config  /v1/nodes'])
   for (const { number, pid, url } of demo?.backends ?? [])
     places.push([`backend ${number}`, url, `pid ${pid}`])
   if (demo) places.push(['config', demoConfig, ''])

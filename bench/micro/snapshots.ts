@@ -32,7 +32,13 @@ function fileData(edit: number, size = backends): unknown {
 const edits = [2, 3]
 
 function snapshotOf(file: FileConfig): Snapshot {
-  return normaliseSnapshot(file, { directory: '/', pems: new PemFiles('/'), plugins: [], threads: 1 })
+  return normaliseSnapshot(file, {
+    directory: '/',
+    pems: new PemFiles('/'),
+    plugins: [],
+    tokens: [],
+    threads: 1,
+  })
 }
 
 function checking(): Running {

@@ -22,12 +22,13 @@ export interface ReadDynamic {
 
 /**
  * Reads a whole config, of which the node's own half is left out, or a file of the dynamic half alone.
+ * @param catalog absent: uses of plugins are not checked, who takes the config does that
  * @throws ConfigError with every problem
  */
 export async function readDynamic(
   file: string,
   terminal: Terminal,
-  catalog: PluginCatalog,
+  catalog: PluginCatalog | undefined,
 ): Promise<ReadDynamic> {
   const absolute = path.resolve(terminal.directory, file)
   const { document, directory } = await readSource({ path: absolute }, terminal.env)
@@ -47,7 +48,7 @@ export async function readDynamic(
 async function check(
   document: ConfigDocument,
   directory: string,
-  catalog: PluginCatalog,
+  catalog: PluginCatalog | undefined,
 ): Promise<DynamicConfig> {
   if (typeof document.value !== 'object' || document.value === null || Array.isArray(document.value)) {
     const message = 'expected a config: a mapping with `routes`, `services` and `filters`'

@@ -1,9 +1,9 @@
 /** Revisions of the config as people see them. */
-import { createHash } from 'node:crypto'
-import { stringify } from 'yaml'
 import { configDocument, decodeConfig } from '../../core/config/sync/value.ts'
 import type { ConfigStore, Document, Head } from '../../core/contracts/index.ts'
 import { UsageError } from '../failure.ts'
+
+export { shownYaml, yamlOf } from '../../core/config/shown-yaml.ts'
 
 /** `3`, of an argument. @throws UsageError */
 export function parseRevision(text: string): number {
@@ -32,22 +32,6 @@ export async function readRevision(store: ConfigStore, number: number | undefine
 
 /** What it holds. @throws MR_STORE_DATA */
 export const dataOf = ({ value, note }: Document): unknown => decodeConfig(value, note.schema ?? 1)
-
-/** One text for equal data: keys are sorted in the store. */
-export function yamlOf(data: unknown): string {
-  const empty = typeof data === 'object' && data !== null && Object.keys(data).length === 0
-  return empty ? '' : stringify(data, { lineWidth: 0, aliasDuplicateObjects: false })
-}
-
-/** As {@link yamlOf}, for differences on a screen: a private key is told apart, and not shown. */
-export function shownYaml(data: unknown): string {
-  const hidden = JSON.stringify(data, (_key, value: unknown) =>
-    typeof value === 'string' && /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(value)
-      ? `(private key, SHA-256 ${createHash('sha256').update(value).digest('hex').slice(0, 12)}…)`
-      : value,
-  )
-  return yamlOf(JSON.parse(hidden))
-}
 
 /** `revision 3 by ann@host at 2026-01-02T03:04:05Z: more backends` */
 export function describe(head: Head): string {

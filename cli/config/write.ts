@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as later } from 'node:timers/promises'
 import { canonical } from '../../core/config/canonical.ts'
+import { unifiedDiff } from '../../core/config/line-diff.ts'
 import { configDocument, configSchema, decodeConfig, encodeConfig } from '../../core/config/sync/value.ts'
 import type { ConfigStore, Document, PutResult, WriteNote } from '../../core/contracts/index.ts'
 import { UsageError } from '../failure.ts'
 import type { Host } from '../main.ts'
 import type { Terminal } from '../terminal.ts'
-import { unifiedDiff } from './line-diff.ts'
 import { dataOf, describe, shownYaml } from './revisions.ts'
 
 export interface WriteFlags {

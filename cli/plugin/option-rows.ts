@@ -38,25 +38,3 @@ function typeText(schema: Schema): string {
   if (typeof schema.type === 'string') return schema.type
   return Array.isArray(schema.type) ? schema.type.join(' | ') : 'any'
 }
-
-/**
- * Names of the options, by their path, that the schema marks as secret: `writeOnly: true` or `format: password`, in zod
- * `.meta({ writeOnly: true })`. Items of lists count as their list; `*` stands for any key of a record.
- */
-export function secretPaths(schema: Schema, path = ''): string[] {
-  const own = path !== '' && (schema.writeOnly === true || schema.format === 'password') ? [path] : []
-  const inner = [...schemas(schema.anyOf), ...schemas(schema.oneOf), ...schemas(schema.allOf)]
-  const item = isSchema(schema.items) ? [schema.items] : []
-  const { properties = {}, additionalProperties } = schema
-  const members = [
-    ...Object.entries(isSchema(properties) ? properties : {}),
-    ['*', additionalProperties] as const,
-  ]
-  return [
-    ...own,
-    ...[...inner, ...item].flatMap((each) => secretPaths(each, path)),
-    ...members.flatMap(([name, each]) =>
-      isSchema(each) ? secretPaths(each, path === '' ? name : `${path}.${name}`) : [],
-    ),
-  ]
-}

@@ -20,6 +20,11 @@ export interface BackendAddress extends ListenAddress {
   readonly protocol: 'http' | 'https'
 }
 
+/** Whether only this machine reaches an address. @param host name or address, IPv6 without brackets */
+export function isLoopback(host: string): boolean {
+  return /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+|localhost)$/i.test(host)
+}
+
 /** `sun_path` of Linux holds 108 bytes with its NUL. */
 const longestSocketPath = 107
 

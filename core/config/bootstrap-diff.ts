@@ -14,6 +14,7 @@ export function bootstrapChanges(old: Bootstrap, next: Bootstrap): string[] {
     ['node.advertise', old.node.advertise, next.node.advertise],
     ['node.zone', old.node.zone, next.node.zone],
     ['admin', old.admin, next.admin],
+    ['api', old.api, next.api],
     ['probing', old.probing, next.probing],
     ['store', old.store, next.store],
     ['sync', old.sync, next.sync],

@@ -1,6 +1,7 @@
 /** What the schema cannot see, because it spans several values: references, duplicates, plugin options. Works on the
  * raw data and passes over what the schema refuses, so that one run reports everything. */
 import { closest } from '../host/did-you-mean.ts'
+import { isLoopback } from './addresses.ts'
 import type { PluginCatalog } from './catalog.ts'
 import { checkRoutes } from './check-routes.ts'
 import { checkUse } from './check-uses.ts'
@@ -58,7 +59,7 @@ export function runChecks(document: ConfigDocument, catalog: PluginCatalog | und
 function checkAdmin(document: ConfigDocument, root: Raw): void {
   const path = ['admin', 'address']
   const parsed = listenAddress.safeParse(asMap(root.admin).address)
-  if (!parsed.success || /^(?:127\.|::1$|localhost$)/.test(parsed.data.host)) return
+  if (!parsed.success || isLoopback(parsed.data.host)) return
   const message = 'other machines reach the admin listener here: it asks nobody who they are'
   const suggestion = 'bind 127.0.0.1, or see that only those who may can reach it'
   document.warn({ code: 'MR_CONFIG_INVALID', message, path, suggestion })
@@ -89,7 +90,10 @@ function checkAddresses(document: ConfigDocument, root: Raw): void {
     asMap(asMap(root.listeners)[name]).address,
     ['listeners', name, 'address'],
   ])
-  places.push([asMap(root.admin).address, ['admin', 'address']])
+  places.push(
+    [asMap(root.admin).address, ['admin', 'address']],
+    [asMap(root.api).address, ['api', 'address']],
+  )
   for (const [text, path] of places) {
     const parsed = listenAddress.safeParse(text)
     if (!parsed.success || (parsed.data.port === 0 && parsed.data.socketPath === '')) continue

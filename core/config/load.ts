@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import type { MillraceError } from '../host/errors.ts'
 import type { PluginCatalog } from './catalog.ts'
+import { checkApi } from './check-api.ts'
 import { checkStore } from './check-store.ts'
 import { asMap, runChecks } from './checks.ts'
 import type { ConfigDocument } from './document.ts'
@@ -30,7 +31,7 @@ export interface LoadDeps {
 }
 
 export interface LoadedConfig extends Config {
-  /** Absolute paths of every file to watch: the config and the PEM files. */
+  /** Absolute paths of every file to watch: the config, the PEM files and those of tokens. */
   readonly files: readonly string[]
   /** What works, but is probably not meant. */
   readonly warnings: readonly Problem[]
@@ -82,13 +83,14 @@ async function checkConfig(loaded: LoadedSource, deps: LoadDeps): Promise<Loaded
   const plugins = checkPlugins(document, directory, deps)
   const pems = new PemFiles(directory)
   await checkPems(document, pems)
+  const { tokens, files: tokenFiles } = await checkApi(document, directory)
   if (document.problems.length > 0 || !parsed.success)
-    throw new ConfigError(inFileOrder(document.problems), pems.files)
-  const around = { directory, pems, plugins, threads: deps.threads ?? availableParallelism() }
+    throw new ConfigError(inFileOrder(document.problems), [...pems.files, ...tokenFiles])
+  const around = { directory, pems, plugins, tokens, threads: deps.threads ?? availableParallelism() }
   return {
     bootstrap: normaliseBootstrap(parsed.data, around),
     snapshot: normaliseSnapshot(parsed.data, around),
-    files: [...new Set([...(file === undefined ? [] : [file]), ...pems.files])],
+    files: [...new Set([...(file === undefined ? [] : [file]), ...pems.files, ...tokenFiles])],
     warnings: inFileOrder(document.warnings),
     redact: (text) => document.redact(text),
     problem: (error) => problemOf(document, error),

@@ -5,6 +5,8 @@ import { type ConfigPath, renderPath } from './problems.ts'
 import { distinctNames, normalRoute } from './routes.ts'
 import type { FileConfig, RouteFile, ServiceFile } from './schema.ts'
 import type {
+  ApiConfig,
+  ApiToken,
   BackendConfig,
   BackupConfig,
   Bootstrap,
@@ -26,6 +28,8 @@ export interface Surroundings {
   readonly directory: string
   readonly pems: PemFiles
   readonly plugins: readonly PluginSource[]
+  /** Of the API. */
+  readonly tokens: readonly ApiToken[]
   /** Data threads when the config does not say. */
   readonly threads: number
 }
@@ -43,6 +47,7 @@ export function normaliseBootstrap(file: FileConfig, around: Surroundings): Boot
       zone: node.zone,
     },
     admin: admin ? { host: admin.address.host, port: admin.address.port } : undefined,
+    api: file.api && normaliseApi(file.api, around.tokens),
     probing: file.probing,
     plugins: around.plugins,
     store: file.store === undefined ? undefined : pluginUse('config-store', file.store, ['store']),
@@ -61,6 +66,14 @@ function normaliseBackup(backup: FileConfig['backup'], around: Surroundings): Ba
         : { kind: 'folder', folder: resolve(around.directory, to) },
     ...{ incrementalMs: incremental, fullMs: full, keep },
   }
+}
+
+function normaliseApi(
+  api: Exclude<FileConfig['api'], false | undefined>,
+  tokens: readonly ApiToken[],
+): ApiConfig {
+  const { host, port } = api.address
+  return { host, port, tokens, hosts: api.hosts.flatMap(({ host: name }) => name ?? []) }
 }
 
 function normaliseSync(sync: FileConfig['sync']): SyncUse | undefined {

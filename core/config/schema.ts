@@ -21,7 +21,7 @@ const advertise = z
   .string()
   .refine(
     (text) => parseNodeAddress(text) !== undefined,
-    'expected host or host:port, such as 10.0.0.7:9902 or "[fd00::7]:9902"',
+    'expected host or host:port, such as 10.0.0.7:9903 or "[fd00::7]:9902"',
   )
   .refine(
     (text) => !['0.0.0.0', '::'].includes(parseNodeAddress(text)?.host ?? ''),
@@ -30,12 +30,13 @@ const advertise = z
   .describe('Where the other nodes reach this one, by UDP and TCP')
 
 export const listenAddress = parsedText('expected host:port or unix:/path', parseListenAddress)
-const adminAddress = parsedText('expected host:port', (text) => {
-  const parsed = parseListenAddress(text)
-  return 'socketPath' in parsed && parsed.socketPath !== ''
-    ? { fault: 'the admin listener needs host:port, such as 127.0.0.1:9901' }
-    : parsed
-})
+const tcpAddress = (needs: string) =>
+  parsedText('expected host:port', (text) => {
+    const parsed = parseListenAddress(text)
+    return 'socketPath' in parsed && parsed.socketPath !== '' ? { fault: needs } : parsed
+  })
+const adminAddress = tcpAddress('the admin listener needs host:port, such as 127.0.0.1:9901')
+const apiAddress = tcpAddress('the API needs host:port, such as 127.0.0.1:9902')
 const hostMatch = parsedText(
   'expected a host name such as shop.example.com or "*.example.com"',
   parseHostMatch,
@@ -133,6 +134,37 @@ const backup = z.strictObject({
   keep: z.int().min(1).max(10_000).default(5).describe('Full backups that stay in the folder'),
 })
 
+/** Fewer characters can be guessed. */
+const shortestToken = 16
+
+const apiToken = z
+  .strictObject({
+    name: name.describe('Who it is: stands in the history and in the audit log'),
+    role: z.enum(['read', 'operate', 'admin']),
+    token: z
+      .string()
+      .min(shortestToken, `a token has at least ${shortestToken} characters: openssl rand -hex 32`)
+      .regex(/^[\x21-\x7e]*$/, 'a token holds no spaces, and nothing but ASCII')
+      .optional()
+      .meta({ writeOnly: true }),
+    tokenFile: z.string().min(1).optional().describe('File that holds the token'),
+  })
+  .refine(({ token, tokenFile }) => (token === undefined) !== (tokenFile === undefined), {
+    error: 'expected either `token` or `tokenFile`',
+  })
+
+const apiSchema = z.strictObject({
+  address: apiAddress.prefault('127.0.0.1:9902'),
+  tokens: z
+    .array(apiToken, { error: 'expected a list of { name, role, token | tokenFile }' })
+    .default([])
+    .describe('Without any, everybody on this machine may do everything'),
+  hosts: z
+    .array(hostMatch)
+    .default([])
+    .describe('Names, beside localhost and addresses, under which it is called'),
+})
+
 export const fileSchema = z.strictObject({
   $schema: z.string().optional(),
   fleet: name.default('default'),
@@ -151,6 +183,10 @@ export const fileSchema = z.strictObject({
       error: 'expected { address: host:port }, or false',
     })
     .optional(),
+  api: z
+    .union([z.literal(false), apiSchema], { error: 'expected { address, tokens }, or false' })
+    .optional()
+    .describe('The LB API; needs a store'),
   plugins: z.array(z.string().min(1), { error: 'expected a list of paths and packages' }).default([]),
   store: storeUse.optional().describe('Where routes, services and filters come from; this file when absent'),
   sync: syncUse.optional().describe('How this node learns that the store has changed'),

@@ -186,6 +186,22 @@ export interface DrainConfig {
   readonly timeoutMs: number
 }
 
+export interface ApiToken {
+  readonly name: string
+  readonly role: 'read' | 'operate' | 'admin'
+  /** SHA-256 of the token, in hexadecimal. The token itself is kept nowhere. */
+  readonly hash: string
+}
+
+export interface ApiConfig {
+  readonly host: string
+  readonly port: number
+  /** None: everybody on this machine may do everything. */
+  readonly tokens: readonly ApiToken[]
+  /** Names, beside localhost and addresses, under which it is called. */
+  readonly hosts: readonly string[]
+}
+
 /** The half that is fixed at start; a reload that changes it is told that it needs a restart. */
 export interface Bootstrap {
   readonly fleet: string
@@ -202,6 +218,8 @@ export interface Bootstrap {
   }
   /** undefined: no admin listener. */
   readonly admin: { readonly host: string; readonly port: number } | undefined
+  /** `false`: none; undefined: the config does not say. */
+  readonly api: ApiConfig | false | undefined
   readonly probing: 'self' | 'orchestrator'
   /** `plugins:` as written; paths made absolute. */
   readonly plugins: readonly PluginSource[]

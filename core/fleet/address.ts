@@ -8,9 +8,9 @@ export interface NodeAddress {
 }
 
 /** Of `node.advertise` where it names none; UDP and TCP. */
-export const defaultNodePort = 9902
+export const defaultNodePort = 9903
 
-/** `10.0.0.7`, `10.0.0.7:9902`, `lb-1.internal:9902`, `[::1]:9902`, `::1`; undefined when it is none of these. */
+/** `10.0.0.7`, `10.0.0.7:9903`, `lb-1.internal:9902`, `[::1]:9902`, `::1`; undefined when it is none of these. */
 export function parseNodeAddress(text: string): NodeAddress | undefined {
   if (isIPv6(text)) return { host: text.toLowerCase(), port: defaultNodePort }
   const match = /^(?:\[([^\]]+)\]|([A-Za-z0-9_.-]{1,253}))(?::(\d{1,5}))?$/.exec(text)

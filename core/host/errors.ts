@@ -42,6 +42,15 @@ export const errorTable = {
   MR_METRICS: { text: 'A source of metrics cannot be asked' },
   MR_DNS_REFUSED: { text: 'The DNS refuses a change' },
   MR_VIP: { text: 'A virtual address cannot be set' },
+  // answers of the LB API
+  MR_UNAUTHORIZED: { text: 'No valid token came with the request', status: 401 },
+  MR_FORBIDDEN: { text: 'The token, or where the request comes from, does not allow it', status: 403 },
+  MR_NOT_FOUND: { text: 'There is no such resource', status: 404 },
+  MR_CONFLICT: { text: 'It is there already, or others kept writing', status: 409 },
+  MR_REVISION_STALE: { text: 'Others have written since the revision that was expected', status: 412 },
+  MR_CONTENT_TYPE: { text: 'A body of this content type is not read', status: 415 },
+  MR_REVISION_NEEDED: { text: 'A change has to say on top of which revision it is made', status: 428 },
+  MR_INTERNAL: { text: 'The answer could not be made', status: 500 },
   // start and threads
   MR_OVERRIDE: { text: 'What an operator decided cannot be' },
   MR_USAGE: { text: 'The command line makes no sense' },

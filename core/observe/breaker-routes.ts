@@ -1,7 +1,7 @@
 /** The switch of breakers on the admin listener. It asks nobody who they are, so it works only where this machine alone gets to. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { duration } from '../config/units.ts'
+import { decisionFields } from '../config/overrides.ts'
 import { MillraceError } from '../host/errors.ts'
 
 /** What is asked for: as the `overrides` document has it. */
@@ -24,12 +24,10 @@ export interface OverridesDesk {
 
 const decisionSchema = z
   .strictObject({
+    ...decisionFields,
     mode: z.enum(['auto', 'open', 'closed']),
     backend: z.string().optional(),
-    reason: z.string().min(1, 'say why: others will ask').max(1000),
     actor: z.string().max(200).default('admin'),
-    until: z.iso.datetime({ offset: true }).optional(),
-    for: duration.refine((ms) => ms > 0, 'must be longer than 0s').optional(),
   })
   .refine((body) => body.until === undefined || body.for === undefined, {
     error: 'until or for, not both',
@@ -53,11 +51,8 @@ export function breakerRoutes(app: FastifyInstance, desk: OverridesDesk): void {
       }))
       return reply.code(400).send({ error: 'MR_OVERRIDE', message: 'the decision is not valid', problems })
     }
-    const { for: lasts, until, ...rest } = parsed.data
-    const end = until && new Date(until).toISOString()
-    return tell(reply, () =>
-      desk.set({ ...rest, service: request.params.service, until: end, lastsMs: lasts }),
-    )
+    const { for: lastsMs, ...rest } = parsed.data
+    return tell(reply, () => desk.set({ ...rest, service: request.params.service, lastsMs }))
   })
   app.delete<Target>(path, { preHandler: guard }, (request, reply) => {
     const { backend } = request.query
@@ -89,9 +84,14 @@ async function tell(reply: FastifyReply, work: () => Promise<object>): Promise<F
     return answer(reply, await work())
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error
-    const status = error.code === 'MR_SERVICE_UNKNOWN' ? 404 : 400
-    return reply.code(status).send({ error: error.code, message: error.message })
+    return reply.code(statusOf(error)).send({ error: error.code, message: error.message })
   }
+}
+
+function statusOf({ code }: MillraceError): number {
+  if (code === 'MR_SERVICE_UNKNOWN') return 404
+  if (code === 'MR_CONFLICT') return 409
+  return code.startsWith('MR_STORE') ? 503 : 400
 }
 
 function answer(reply: FastifyReply, body: object): FastifyReply {

@@ -1,14 +1,19 @@
 /** An LB server that lives from a config store: the store, what tells of its changes, the engine, and what was good last. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { Config } from '../config/snapshot.ts'
+import { overridesDocument } from '../config/overrides.ts'
+import type { Config, SyncUse } from '../config/snapshot.ts'
 import { SyncEngine } from '../config/sync/engine.ts'
 import { LastKnownGoodFiles } from '../config/sync/last-known-good.ts'
+import { NodeLease } from '../config/sync/node-lease.ts'
+import { OverridesFollower } from '../config/sync/overrides-follower.ts'
 import type { SyncState } from '../config/sync/state.ts'
+import { StoreOverrides } from '../config/sync/store-overrides.ts'
 import { configDocument } from '../config/sync/value.ts'
-import type { ConfigStore } from '../contracts/config-store.ts'
+import type { ConfigStore, RevisionRef } from '../contracts/config-store.ts'
 import type { Log } from '../contracts/plugin.ts'
 import { withNodePort } from '../fleet/address.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
+import { MillraceError } from '../host/errors.ts'
 import { within } from '../host/instance-scope.ts'
 import { type OpenBackups, openBackups } from '../host/open-backups.ts'
 import { type OpenRelay, openRelay } from '../host/open-relay.ts'
@@ -59,6 +64,8 @@ export class StoreFollower {
   #relay: OpenRelay | undefined
   #backups: OpenBackups | undefined
   #engine: SyncEngine | undefined
+  #overrides: OverridesFollower | undefined
+  #lease: NodeLease | undefined
   #stopped: Promise<void> | undefined
 
   /** Use {@link followStore}. */
@@ -92,17 +99,24 @@ export class StoreFollower {
       newId: () => randomBytes(12).toString('hex'),
     })
     this.#engine = engine
-    server.showSync(() => ({
-      ...engine.state(),
-      ...{ relay: this.#relay?.relay.state, backup: this.#backups?.schedule.state },
-    }))
+    const overrides = this.#followOverrides(store, use)
+    server.showSync(() => this.state ?? engine.state())
     const started = engine.start()
+    overrides.start()
+    this.#lease = new NodeLease({ store, clock, log, node: { id: node.id, boot } })
+    this.#lease.start()
     this.#sync = await openSync(use, {
-      ...{ fleet, fleetKeys, registry, store, self, documents: [configDocument] },
+      ...{ fleet, fleetKeys, registry, store, self, documents: [configDocument, overridesDocument] },
       ...{ directory, clock, random, log },
       metrics: server.metricsOf('sync', use.use),
-      hint: (document, revision) => engine.hint(document, revision),
-      bus: (state) => engine.bus(state),
+      hint: (document, revision) => {
+        engine.hint(document, revision)
+        overrides.hint(document, revision)
+      },
+      bus: (state) => {
+        overrides.bus(state)
+        engine.bus(state)
+      },
     })
     const metrics = server.metricsOf('lock', 'store')
     const parts = { registry, store, fleet, self, clock, random, log, metrics }
@@ -112,8 +126,55 @@ export class StoreFollower {
     await started
   }
 
+  /** Of the config; reads and polling are those of all that is followed. */
   get state(): SyncState | undefined {
-    return this.#engine?.state()
+    const [state, overrides] = [this.#engine?.state(), this.#overrides]
+    if (!state || !overrides) return state
+    return {
+      ...state,
+      ...{ relay: this.#relay?.relay.state, backup: this.#backups?.schedule.state },
+      reads: state.reads + overrides.reads,
+      polling: state.polling || overrides.polling,
+    }
+  }
+
+  /** @throws MR_STORE_UNAVAILABLE before {@link start} has made it */
+  get store(): ConfigStore {
+    if (this.#store) return this.#store.store
+    throw new MillraceError('MR_STORE_UNAVAILABLE', 'the store is not open yet')
+  }
+
+  /** Tells the fleet of a committed write. What cannot be told now stays in the store's outbox. */
+  announce(document: string, revision: RevisionRef): void {
+    const sync = this.#sync?.sync
+    if (!sync?.announce) return
+    const { number, id } = revision
+    sync
+      .announce(document, { number, id })
+      .then(() => this.#store?.store.markAnnounced(document, { number, id }))
+      .catch((error: unknown) => this.#options.log.debug(`${document} was not announced`, { error }))
+  }
+
+  #followOverrides(store: ConfigStore, use: SyncUse): OverridesFollower {
+    const { server, log, clock = systemClock, random = Math.random } = this.#options
+    const { overrides } = server
+    const follower = new OverridesFollower({
+      ...{ store, clock, random, log, pollMs: use.pollMs, reconcileMs: use.reconcileMs, seen: overrides.at },
+      use: (document, at) => overrides.use(document, at),
+    })
+    const documents = new StoreOverrides({
+      ...{ store, clock },
+      newId: () => randomBytes(12).toString('hex'),
+      committed: (document, revision) => this.announce(document, revision),
+    })
+    overrides.share({
+      async change(edit, note) {
+        await documents.change({ edit, ...note })
+        await follower.look()
+      },
+    })
+    this.#overrides = follower
+    return follower
   }
 
   /** The local half was read again. What was refused for its sake may be right now. */
@@ -132,8 +193,10 @@ export class StoreFollower {
   async #stop(): Promise<void> {
     const { clock = systemClock } = this.#options
     const beside = Promise.all([this.#relay?.stop(), this.#backups?.stop()])
+    this.#overrides?.stop()
     await this.#sync?.stop()
     await this.#engine?.stop()
+    await this.#lease?.stop()
     // A store that hangs does not hold up the drain: then their locks lapse.
     await within(clock, besideMs, () => beside).catch(() => {})
     await this.#store?.stop()

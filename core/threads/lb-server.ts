@@ -117,6 +117,7 @@ export class LbServer {
     })
     this.#overrides = new Overrides({
       ...{ clock, log, table, directory: options.config.bootstrap.node.data },
+      shared: options.config.bootstrap.store !== undefined,
       services: () => this.#applier.served?.services.values() ?? [],
     })
     this.#supervisor = new Supervisor(this.#supervision(threads, rows), threads)
@@ -175,6 +176,11 @@ export class LbServer {
   /** What is served now. */
   get served(): ThreadSnapshot | undefined {
     return this.#applier.served
+  }
+
+  /** What operators have decided; where there is a store, it comes from there. */
+  get overrides(): Overrides {
+    return this.#overrides
   }
 
   get threads(): readonly ThreadState[] {

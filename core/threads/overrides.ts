@@ -1,64 +1,83 @@
 /**
- * What operators have decided about breakers, apart from the config: the `overrides` document (design.md §7). It takes effect
- * through the shared table, without a snapshot, and lies in a file under `node.data`, so that a restart does not forget it.
+ * What operators have decided about breakers and drains, in force: written into the shared table, without a snapshot. Without
+ * a store the document lies in a file under `node.data` and is changed here; with one it is the fleet's: it is followed and
+ * changed there, and the file is what a restart has while the store is down.
  */
-import { mkdirSync, readFileSync, renameSync } from 'node:fs'
-import { open, rename } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { z } from 'zod'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  type BreakerRecord,
+  breakerFor,
+  drainFor,
+  endedOverrides,
+  endOf,
+  isMeant,
+  nextEnd,
+  type OverridesDocument,
+  type Target,
+  withBreaker,
+  withoutBreakers,
+  withoutEnded,
+} from '../config/overrides.ts'
+import type { RevisionAt } from '../config/sync/state.ts'
 import type { Clock, Log, Timer } from '../contracts/plugin.ts'
 import { MillraceError } from '../host/errors.ts'
 import type { BreakerDecision } from '../observe/breaker-routes.ts'
 import type { PlacedService } from '../proxy/thread-snapshot.ts'
+import { type KeptOverrides, OverridesFile } from './overrides-file.ts'
 import { forced, type SharedTable } from './table.ts'
 
 const hour = 3_600_000
 
-const breakerRecord = z.strictObject({
-  service: z.string(),
-  /** URL; absent: every backend of the service. One for a backend comes before one for its service. */
-  backend: z.string().optional(),
-  /** `auto`: what the breaker says; only where it undoes a record of the service for one backend. */
-  mode: z.enum(['auto', 'open', 'closed']),
-  reason: z.string(),
-  actor: z.string(),
-  /** When it was decided, and when it ends by itself. ISO 8601. */
-  since: z.iso.datetime(),
-  until: z.iso.datetime().optional(),
-})
-const documentSchema = z.strictObject({
-  schema: z.literal(1),
-  /** Counts up with each change. */
-  revision: z.int().min(0),
-  breakers: z.array(breakerRecord),
-})
+export type OverridesEdit = (document: OverridesDocument) => OverridesDocument
 
-export type BreakerRecord = z.output<typeof breakerRecord>
-export type OverridesDocument = z.output<typeof documentSchema>
+/** Who changes, and why, in a line. */
+export interface OverridesNote {
+  readonly by: string
+  readonly message: string
+}
 
-const empty: OverridesDocument = { schema: 1, revision: 0, breakers: [] }
+/** The document where it is the fleet's. */
+export interface SharedOverrides {
+  /**
+   * Settles when the change is committed; it is in force here then, or soon.
+   * @throws MR_STORE_*, MR_CONFLICT
+   */
+  change(edit: OverridesEdit, note: OverridesNote): Promise<void>
+}
 
 export interface OverridesDeps {
-  /** Where the document lies. */
+  /** Where the file lies. */
   readonly directory: string
-  readonly table: SharedTable
+  readonly table: Pick<SharedTable, 'forced' | 'drained' | 'epoch'>
   readonly clock: Pick<Clock, 'after' | 'wall'>
   readonly log: Log
   services(): Iterable<PlacedService>
+  /** There is a store. Default false. */
+  readonly shared?: boolean
 }
 
 export class Overrides {
   readonly #deps: OverridesDeps
-  readonly #file: string
-  #document = empty
+  readonly #file: OverridesFile
+  #document: OverridesDocument
+  /** Of the store. */
+  #at: RevisionAt | undefined
+  #shared: SharedOverrides | undefined
   #timer: Timer | undefined
   #writing: Promise<unknown> = Promise.resolve()
   #stopped = false
 
   constructor(deps: OverridesDeps) {
+    const { directory, log, shared = false } = deps
+    const own = join(directory, 'overrides.json')
     this.#deps = deps
-    this.#file = join(deps.directory, 'overrides.json')
-    this.#document = this.#read()
+    this.#file = new OverridesFile(shared ? join(directory, 'overrides-last-known-good.json') : own, log)
+    const { document, at } = this.#file.read()
+    this.#document = document
+    this.#at = at
+    if (shared && existsSync(own))
+      log.warn('overrides: what was decided before there was a store is not in force', { file: own })
     this.#awaitEnd()
   }
 
@@ -66,61 +85,72 @@ export class Overrides {
     return this.#document
   }
 
-  /** What is in force for a backend; undefined: its own breaker. */
-  recordFor(service: string, url: string): BreakerRecord | undefined {
-    let found: BreakerRecord | undefined
-    for (const record of this.#document.breakers) {
-      if (record.service !== service) continue
-      if (record.backend === url) return record
-      if (record.backend === undefined) found = record
-    }
-    return found
+  /** The revision of the store that is in force; undefined: none. */
+  get at(): RevisionAt | undefined {
+    return this.#at
+  }
+
+  /** The store can be written to, from now on. */
+  share(shared: SharedOverrides): void {
+    this.#shared = shared
+  }
+
+  /** What the store holds is in force from now on; kept on the disk beside that. */
+  use(document: OverridesDocument, at: RevisionAt): void {
+    if (this.#stopped) return
+    this.#at = at
+    this.#setInForce(withoutEnded(document, this.#deps.clock.wall()))
+    this.#keep({ document, at })
   }
 
   /**
-   * Decides, after the file holds it.
-   * @throws MR_SERVICE_UNKNOWN, MR_OVERRIDE when there is no such backend or the end has passed
+   * Decides; settles when it is durable.
+   * @throws MR_SERVICE_UNKNOWN, MR_OVERRIDE when there is no such backend or the end has passed, MR_STORE_*
    */
-  async set({ lastsMs, ...decision }: BreakerDecision): Promise<OverridesDocument> {
+  async set({ lastsMs, until, ...decision }: BreakerDecision): Promise<OverridesDocument> {
     this.#check(decision)
     const now = this.#deps.clock.wall()
-    const record =
-      lastsMs === undefined ? decision : { ...decision, until: new Date(now + lastsMs).toISOString() }
-    if (record.until !== undefined && Date.parse(record.until) <= now)
-      throw new MillraceError('MR_OVERRIDE', `until: ${record.until} has passed`)
-    const decided = { ...record, since: new Date(now).toISOString() }
-    await this.#change((breakers) => [...breakers.filter((one) => !sameTarget(one, record)), decided])
-    const { service, backend, mode, reason, actor, until } = record
-    this.#deps.log.warn('an operator set a breaker', { service, backend, mode, reason, actor, until })
+    const end = endOf({ until, lastsMs }, now)
+    const record: BreakerRecord = { ...decision, since: new Date(now).toISOString(), until: end }
+    const { service, backend, mode, reason, actor } = record
+    await this.#change((document) => withBreaker(document, record), {
+      by: actor,
+      message: `breaker of ${service}${backend === undefined ? '' : ` ${backend}`} ${mode}: ${reason}`,
+    })
+    this.#deps.log.warn('an operator set a breaker', { service, backend, mode, reason, actor, until: end })
     return this.#document
   }
 
   /** Leaves it to the breaker again; without a backend also for every backend of the service. */
-  async clear(target: { service: string; backend?: string | undefined }): Promise<OverridesDocument> {
-    const whole = target.backend === undefined
-    const isMeant = (one: BreakerRecord): boolean =>
-      whole ? one.service === target.service : sameTarget(one, target)
+  async clear(target: Target): Promise<OverridesDocument> {
     // What the config no longer has may come back to it, and would find its record.
-    if (!this.#document.breakers.some(isMeant)) {
+    if (!this.#document.breakers.some((record) => isMeant(record, target))) {
       this.#check(target)
       this.#checkAlone(target)
     }
-    await this.#change((breakers) => breakers.filter((one) => !isMeant(one)))
-    this.#deps.log.warn('an operator left a breaker to itself', target)
+    const { service, backend } = target
+    await this.#change((document) => withoutBreakers(document, target), {
+      by: 'admin listener',
+      message: `breaker of ${service}${backend === undefined ? '' : ` ${backend}`} left to itself`,
+    })
+    this.#deps.log.warn('an operator left a breaker to itself', { service, backend })
     return this.#document
   }
 
   /** Writes what is in force into the table; called when the services are other ones too. */
   apply(services = this.#deps.services()): void {
     const { table } = this.#deps
+    const document = this.#document
+    const isEmpty = document.breakers.length === 0 && document.drains.length === 0
     for (const { config, placement } of services) {
       let changed = false
       config.backends.forEach(({ url }, i) => {
-        const mode =
-          this.#document.breakers.length === 0 ? 'auto' : (this.recordFor(config.name, url)?.mode ?? 'auto')
+        const mode = isEmpty ? 'auto' : (breakerFor(document, config.name, url)?.mode ?? 'auto')
+        const drained = !isEmpty && drainFor(document, config.name, url) !== undefined ? 1 : 0
         const slot = placement.slots[i]
-        if (table.forced[slot] === forced[mode]) return
+        if (table.forced[slot] === forced[mode] && table.drained[slot] === drained) return
         Atomics.store(table.forced, slot, forced[mode])
+        Atomics.store(table.drained, slot, drained)
         changed = true
       })
       if (changed) Atomics.add(table.epoch, placement.index, 1)
@@ -134,7 +164,7 @@ export class Overrides {
     await this.#writing.catch(() => {})
   }
 
-  #check({ service, backend }: { readonly service: string; readonly backend?: string | undefined }): void {
+  #check({ service, backend }: Target): void {
     const services = [...this.#deps.services()].map(({ config }) => config)
     const config = services.find(({ name }) => name === service)
     if (config === undefined) {
@@ -150,13 +180,7 @@ export class Overrides {
   }
 
   /** What holds for a whole service is not ended for one of its backends. */
-  #checkAlone({
-    service,
-    backend,
-  }: {
-    readonly service: string
-    readonly backend?: string | undefined
-  }): void {
+  #checkAlone({ service, backend }: Target): void {
     const whole = this.#document.breakers.find(
       (one) => one.service === service && one.backend === undefined && one.mode !== 'auto',
     )
@@ -171,20 +195,41 @@ export class Overrides {
     )
   }
 
-  /** One change at a time: file first, then the table, so that what was answered survives a crash. */
-  #change(next: (breakers: OverridesDocument['breakers']) => OverridesDocument['breakers']): Promise<void> {
-    const change = this.#writing
-      .catch(() => {})
-      .then(async () => {
-        const { revision, breakers } = this.#document
-        const document: OverridesDocument = { schema: 1, revision: revision + 1, breakers: next(breakers) }
-        await write(this.#file, document)
-        this.#document = document
-        this.apply()
-        this.#awaitEnd()
-      })
-    this.#writing = change
-    return change
+  /** One change at a time: what holds it first, then the table, so that what was answered survives a crash. */
+  #change(edit: OverridesEdit, note: OverridesNote): Promise<void> {
+    if (this.#deps.shared) return this.#changeShared(edit, note)
+    return this.#next(async () => {
+      const document = { ...edit(this.#document), revision: this.#document.revision + 1 }
+      await this.#file.write({ document })
+      this.#setInForce(document)
+    })
+  }
+
+  async #changeShared(edit: OverridesEdit, note: OverridesNote): Promise<void> {
+    if (this.#shared) return await this.#shared.change(edit, note)
+    const message = 'the config store has not been reached yet, and it is where this would be kept'
+    throw new MillraceError('MR_STORE_UNAVAILABLE', message)
+  }
+
+  #setInForce(document: OverridesDocument): void {
+    this.#document = document
+    this.apply()
+    this.#awaitEnd()
+  }
+
+  #keep(kept: KeptOverrides): void {
+    this.#next(() => this.#file.write(kept)).catch((error: unknown) => this.#notWritten(error))
+  }
+
+  #notWritten(error: unknown): void {
+    const file = this.#file.path
+    this.#deps.log.error('overrides cannot be written', { file, cause: String(error) })
+  }
+
+  #next(work: () => Promise<void>): Promise<void> {
+    const done = this.#writing.catch(() => {}).then(work)
+    this.#writing = done
+    return done
   }
 
   /** Ends what has an end. A timer cannot be set for longer than 24 days: it looks again within the hour. */
@@ -192,85 +237,35 @@ export class Overrides {
     const { clock } = this.#deps
     this.#timer?.cancel()
     this.#timer = undefined
-    if (this.#stopped) return
-    const ends = this.#document.breakers.flatMap(({ until }) =>
-      until === undefined ? [] : [Date.parse(until)],
-    )
-    if (ends.length === 0) return
-    const wait = Math.max(0, Math.min(...ends) - clock.wall())
+    const end = nextEnd(this.#document)
+    if (this.#stopped || end === undefined) return
+    const wait = Math.max(0, end - clock.wall())
     this.#timer = clock.after(Math.min(wait, hour), () => void this.#endOver())
   }
 
   async #endOver(): Promise<void> {
     const now = this.#deps.clock.wall()
-    const over = (record: BreakerRecord): boolean =>
-      record.until !== undefined && Date.parse(record.until) <= now
-    const ended = this.#document.breakers.filter(over)
+    const ended = endedOverrides(this.#document, now)
     if (ended.length === 0) {
       this.#awaitEnd()
       return
     }
-    try {
-      await this.#change((breakers) => breakers.filter((record) => !over(record)))
-    } catch (error) {
-      // The disk may be full: it ends all the same.
-      this.#deps.log.error('overrides cannot be written', { file: this.#file, cause: String(error) })
-      this.#document = { ...this.#document, breakers: this.#document.breakers.filter((one) => !over(one)) }
-      this.apply()
-      this.#awaitEnd()
-    }
-    for (const { service, backend, mode } of ended)
-      this.#deps.log.warn('a breaker is left to itself: its time is over', { service, backend, mode })
-  }
-
-  /** A file that cannot be used is kept aside: a restart must not fail for it, and nothing is lost. */
-  #read(): OverridesDocument {
-    const { log } = this.#deps
-    const file = this.#file
-    let text: string
-    try {
-      text = readFileSync(file, 'utf8')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
-        log.error('overrides cannot be read: every breaker is left to itself', { file, cause: String(error) })
-      return empty
-    }
-    try {
-      return documentSchema.parse(JSON.parse(text))
-    } catch (error) {
-      const aside = `${file}.broken`
+    const left = (document: OverridesDocument): OverridesDocument => withoutEnded(document, now)
+    // In the store it is taken out by whoever writes next: every node would write it now.
+    if (this.#deps.shared) this.#setInForce(left(this.#document))
+    else {
       try {
-        renameSync(file, aside)
-      } catch {
-        // It stays where it is, and is written over by the next change.
+        await this.#change(left, { by: 'clock', message: 'over' })
+      } catch (error) {
+        // The disk may be full: it ends all the same.
+        this.#notWritten(error)
+        this.#setInForce(left(this.#document))
       }
-      log.error('overrides are not valid: every breaker is left to itself', {
-        file,
-        aside,
-        cause: String(error),
-      })
-      return empty
+    }
+    for (const record of ended) {
+      const { service, backend } = record
+      const what = 'mode' in record ? 'a breaker is left to itself' : 'a backend takes exchanges again'
+      this.#deps.log.warn(`${what}: its time is over`, { service, backend })
     }
   }
-}
-
-function sameTarget(
-  a: { readonly service: string; readonly backend?: string | undefined },
-  b: { readonly service: string; readonly backend?: string | undefined },
-): boolean {
-  return a.service === b.service && a.backend === b.backend
-}
-
-/** Whole or not at all: a temporary file, on the disk, then renamed. */
-async function write(file: string, document: OverridesDocument): Promise<void> {
-  mkdirSync(dirname(file), { recursive: true })
-  const temporary = `${file}.new`
-  const handle = await open(temporary, 'w', 0o600)
-  try {
-    await handle.writeFile(`${JSON.stringify(document, undefined, 2)}\n`)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(temporary, file)
 }

@@ -70,6 +70,7 @@ const isOurs = (target: string): boolean =>
 
 /** Packages that core uses; a new one is a decision. */
 const corePackages = [
+  '@fastify/swagger',
   '@standard-schema/spec',
   'fastify',
   'pino',

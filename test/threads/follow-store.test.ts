@@ -154,8 +154,8 @@ describe('an LB server with a store', () => {
     expect(lb.lines.filter(({ level }) => level === 'error')).toHaveLength(bad.length)
     await store.put(routed(await backend('two')))
     await until('the new config is served', async () => (await lb.get()) === 'two')
-    // A thread serves it before the engine has heard so.
-    await until('it is well again', async () =>
+    // Said once it is kept on the disk too.
+    await until('it says so', async () =>
       (await lb.admin('/readyz?verbose')).text.includes('[+]config: revision 6'),
     )
   })

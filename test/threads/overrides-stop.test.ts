@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Log } from '../../core/contracts/plugin.ts'
 import type { PlacedService } from '../../core/proxy/thread-snapshot.ts'
-import { Overrides, type OverridesDeps } from '../../core/threads/overrides.ts'
+import { Overrides } from '../../core/threads/overrides.ts'
 
 test('stopping waits for the file and leaves no timer', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-overrides-'))
@@ -19,7 +19,7 @@ test('stopping waits for the file and leaves no timer', async () => {
   } as unknown as PlacedService
   const overrides = new Overrides({
     directory,
-    table: { forced: new Int32Array(1), epoch: new Int32Array(1) } as unknown as OverridesDeps['table'],
+    table: { forced: new Int32Array(1), drained: new Int32Array(1), epoch: new Int32Array(1) },
     clock: {
       wall: () => 1_000,
       after: () => {

@@ -2,7 +2,6 @@
  * when a backup was put in the store's place. */
 import type { ConfigStore, Head } from '../../contracts/config-store.ts'
 import type { RevisionAt } from './state.ts'
-import { configDocument } from './value.ts'
 
 export type Relation =
   | { readonly kind: 'same' }
@@ -25,13 +24,17 @@ export async function relate(
     return fork(`the store is at revision ${number}, and had been at ${seen.number}: it has lost writes`)
   if (number === seen.number)
     return id === seen.id ? { kind: 'same' } : fork(`revision ${number} has become another one`)
-  const before = number === seen.number + 1 ? parent : await idOf(store, seen.number)
+  const before = number === seen.number + 1 ? parent : await idOf(store, head.document, seen.number)
   // A history that no longer reaches back so far says nothing against it.
   if (before === undefined || before === seen.id) return { kind: 'next' }
   return fork(`revision ${number} does not go on from revision ${seen.number} as it was seen here`)
 }
 
-async function idOf(store: Pick<ConfigStore, 'history'>, number: number): Promise<string | undefined> {
-  const [head] = await store.history(configDocument, { before: number + 1, limit: 1 })
+async function idOf(
+  store: Pick<ConfigStore, 'history'>,
+  document: string,
+  number: number,
+): Promise<string | undefined> {
+  const [head] = await store.history(document, { before: number + 1, limit: 1 })
   return head?.revision.number === number ? head.revision.id : undefined
 }

@@ -3,19 +3,23 @@
 import type { Log } from '../../contracts/plugin.ts'
 import type { RawClock } from '../../host/clock.ts'
 import { type Fork, type RevisionAt, revisionText } from './state.ts'
+import { configDocument } from './value.ts'
 
 export class ForkHold {
   readonly #clock: RawClock
   readonly #log: Log
   readonly #holdMs: number
+  readonly #document: string
   /** Monotonic; when the store is followed. */
   #until = Number.POSITIVE_INFINITY
   fork: Fork | undefined
 
-  constructor(clock: RawClock, log: Log, holdMs: number) {
+  /** @param document its name, for the log */
+  constructor(clock: RawClock, log: Log, holdMs: number, document: string = configDocument) {
     this.#clock = clock
     this.#log = log
     this.#holdMs = holdMs
+    this.#document = document
   }
 
   /** Until the store is to be followed; infinite when there is no fork. */
@@ -41,13 +45,16 @@ export class ForkHold {
     this.#until = head ? this.#clock.now() + this.#holdMs : Number.POSITIVE_INFINITY
     this.fork = { head, reason, since, followsAt }
     const then = head ? `in ${this.#holdMs / 1000} s the store is followed` : 'it is not followed'
-    this.#log.error(`config: FORK: ${reason}; what is served stays, ${then}`, { code: 'MR_STORE_FORK', head })
+    this.#log.error(`${this.#document}: FORK: ${reason}; what is served stays, ${then}`, {
+      code: 'MR_STORE_FORK',
+      head,
+    })
   }
 
   /** The store is followed: what it holds was taken, or refused. */
   followed(at: RevisionAt): void {
     if (!this.fork) return
-    this.#log.warn(`config: the store is followed over the fork, at ${revisionText(at)}`, {
+    this.#log.warn(`${this.#document}: the store is followed over the fork, at ${revisionText(at)}`, {
       code: 'MR_STORE_FORK',
     })
     this.#end()
@@ -56,7 +63,7 @@ export class ForkHold {
   /** The store goes on from what was seen after all. */
   healed(): void {
     if (!this.fork) return
-    this.#log.info('config: the fork is over, the store goes on from what is served')
+    this.#log.info(`${this.#document}: the fork is over, the store goes on from what is served`)
     this.#end()
   }
 

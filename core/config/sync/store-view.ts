@@ -11,12 +11,15 @@ const tries = 4
 
 export class StoreView {
   readonly #store: ConfigStore
+  readonly #name: string
   #lineage: string | undefined
   /** Calls of the store so far. */
   reads = 0
 
-  constructor(store: ConfigStore) {
+  /** @param name of the document */
+  constructor(store: ConfigStore, name: string = configDocument) {
     this.#store = store
+    this.#name = name
   }
 
   readonly history: ConfigStore['history'] = (document, options) => {
@@ -32,8 +35,8 @@ export class StoreView {
   /** Whether the head is this one. Reads no value. */
   async isHead(at: RevisionAt, fresh: boolean): Promise<boolean> {
     this.reads++
-    const heads = await this.#store.heads(configDocument, { fresh })
-    const head = heads.find(({ document }) => document === configDocument)
+    const heads = await this.#store.heads(this.#name, { fresh })
+    const head = heads.find(({ document }) => document === this.#name)
     if (head?.revision.id !== at.id || head.revision.number !== at.number) return false
     return !fresh || (await this.#readLineage()) === at.lineage
   }
@@ -42,7 +45,7 @@ export class StoreView {
   async head(fresh: boolean): Promise<View> {
     for (let left = tries; left > 0; left--) {
       this.reads++
-      const document = await this.#store.get(configDocument, { fresh })
+      const document = await this.#store.get(this.#name, { fresh })
       if (!document) return null
       const before = this.#lineage
       const lineage = await this.#readLineage()

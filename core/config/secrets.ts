@@ -1,5 +1,4 @@
 /** What nobody should read over a shoulder: values are hidden by their name, by their schema, and by where they came from. */
-import { secretPaths } from './plugin/option-rows.ts'
 
 export const hidden = '(hidden)'
 
@@ -9,6 +8,12 @@ const secretName =
 /** `//name:` and what stands before the `@`. */
 const urlPassword = /(\/\/[^\s/:@]*:)[^\s/@]+(?=@)/g
 const privateKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----/
+
+type Schema = Readonly<Record<string, unknown>>
+
+const isSchema = (value: unknown): value is Schema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const schemas = (value: unknown): Schema[] => (Array.isArray(value) ? value.filter(isSchema) : [])
 
 /**
  * Without secrets: by name, and in options of plugins whatever came from the environment.
@@ -48,4 +53,26 @@ function hide(value: unknown, at: readonly string[], secret: readonly string[]):
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => [name, hide(item, within(name), secret)]),
   )
+}
+
+/**
+ * Names of the options, by their path, that the schema marks as secret: `writeOnly: true` or `format: password`, in zod
+ * `.meta({ writeOnly: true })`. Items of lists count as their list; `*` stands for any key of a record.
+ */
+export function secretPaths(schema: Schema, path = ''): string[] {
+  const own = path !== '' && (schema.writeOnly === true || schema.format === 'password') ? [path] : []
+  const inner = [...schemas(schema.anyOf), ...schemas(schema.oneOf), ...schemas(schema.allOf)]
+  const item = isSchema(schema.items) ? [schema.items] : []
+  const { properties = {}, additionalProperties } = schema
+  const members = [
+    ...Object.entries(isSchema(properties) ? properties : {}),
+    ['*', additionalProperties] as const,
+  ]
+  return [
+    ...own,
+    ...[...inner, ...item].flatMap((each) => secretPaths(each, path)),
+    ...members.flatMap(([name, each]) =>
+      isSchema(each) ? secretPaths(each, path === '' ? name : `${path}.${name}`) : [],
+    ),
+  ]
 }

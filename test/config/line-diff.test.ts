@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { unifiedDiff } from '../../cli/config/line-diff.ts'
+import { unifiedDiff } from '../../core/config/line-diff.ts'
 import { seeded } from '../conformance/time.ts'
 
 /** Applies a unified diff as `patch` does, and refuses one that does not fit. */
