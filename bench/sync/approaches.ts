@@ -4,6 +4,8 @@ import { type StoreKind, storeKinds } from './servers.ts'
 
 /** Where the servers of a group of engines are. */
 export interface Places {
+  /** Where the writer takes messages of other nodes. */
+  readonly writer: string
   /** The file of SQLite, and ports of the others: of the store itself, and of the relay that carries the bus. */
   readonly file: string
   readonly storePort: number
@@ -30,6 +32,8 @@ export const approaches: readonly Approach[] = [
   approach('poll', 'redis'),
   approach('redis-pubsub', 'redis', 'bus'),
   approach('redis', 'redis', 'bus'),
+  approach('push', 'redis'),
+  approach('gossip', 'redis'),
   approach('poll', 'zookeeper'),
   approach('native', 'zookeeper', 'store'),
   approach('poll', 'sqlite'),
@@ -37,21 +41,28 @@ export const approaches: readonly Approach[] = [
 ]
 
 /**
- * Those of a list: names of syncs, of stores, or both.
+ * Those of a list: names of syncs, of stores, or `sync@store`. Names of both kinds narrow each other.
  * @throws a message for the user
  */
 export function chooseApproaches(list: string | undefined): readonly Approach[] {
   if (list === undefined) return approaches
-  const known: string[] = [...new Set(approaches.map(({ sync }) => sync)), ...storeKinds]
+  const syncs = [...new Set(approaches.map(({ sync }) => sync))]
+  const pairs = approaches.map(({ sync, store }) => `${sync}@${store}`)
   const names = list.split(',').map((name) => name.trim())
   for (const name of names) {
-    if (!known.includes(name))
-      throw new Error(`--only: unknown sync or store "${name}"; there are ${known.join(', ')}`)
+    if ([...syncs, ...storeKinds, ...pairs].includes(name)) continue
+    const known = [...new Set([...syncs, ...storeKinds])].join(', ')
+    throw new Error(`--only: unknown sync or store "${name}"; there are ${known}, and sync@store`)
   }
-  const wanted = (kind: string, all: readonly string[]): boolean =>
-    !names.some((name) => all.includes(name)) || names.includes(kind)
-  const syncs = known.filter((name) => !storeKinds.some((kind) => kind === name))
-  return approaches.filter(({ sync, store }) => wanted(sync, syncs) && wanted(store, storeKinds))
+  // A store that is called like a sync is the store.
+  const stores = names.filter((name) => storeKinds.some((kind) => kind === name))
+  const ways = names.filter((name) => syncs.includes(name) && !stores.includes(name))
+  const isAmong = (name: string, all: readonly string[]): boolean => all.length === 0 || all.includes(name)
+  const isBroad = stores.length + ways.length > 0
+  return approaches.filter(
+    ({ sync, store }) =>
+      names.includes(`${sync}@${store}`) || (isBroad && isAmong(sync, ways) && isAmong(store, stores)),
+  )
 }
 
 /** @param throughRelay the store's connection is what carries the hints, so it is what fails with them */
@@ -60,12 +71,14 @@ export function storeUse({ store, carrier }: Approach, places: Places, throughRe
   const options = {
     sqlite: { path: places.file },
     redis: { url: `redis://127.0.0.1:${port}` },
-    zookeeper: { servers: [`127.0.0.1:${port}`] },
+    zookeeper: { url: `zookeeper://127.0.0.1:${port}/bench` },
   }[store]
   return { use: store, options, path: 'store' }
 }
 
 export function syncUse({ sync, carrier }: Approach, places: Places): PluginUse {
-  const options = carrier === 'bus' ? { url: `redis://127.0.0.1:${places.busPort}` } : {}
+  const options = sync === 'gossip' ? { seeds: [places.writer] } : carrier === 'bus' ? busOptions(places) : {}
   return { use: sync, options, path: 'sync' }
 }
+
+const busOptions = ({ busPort }: Places) => ({ url: `redis://127.0.0.1:${busPort}` })

@@ -11,6 +11,7 @@ import { configDocument, configSchema, encodeConfig } from '../../core/config/sy
 import type {
   ConfigStore,
   ConfigSync,
+  FleetNode,
   Revision,
   RevisionRef,
   WatchListener,
@@ -19,11 +20,12 @@ import { systemClock } from '../../core/host/clock.ts'
 import { openStore } from '../../core/host/open-store.ts'
 import { openSync } from '../../core/host/open-sync.ts'
 import type { PluginRegistry } from '../../core/host/registry.ts'
+import { freePort } from '../arms/ready.ts'
 import { type Approach, type Places, storeUse, syncUse } from './approaches.ts'
 
 export interface GroupOptions {
   readonly approach: Approach
-  readonly places: Places
+  readonly places: Omit<Places, 'writer'>
   readonly engines: number
   readonly registry: PluginRegistry
   readonly backends: number
@@ -62,13 +64,16 @@ const forgetful: LastKnownGood = { load: async () => [], save: async () => {} }
 /** An engine gets its config, or the run is given up. */
 const longestMs = 120_000
 const askAgainMs = 20
+const membersMs = 13_000
 
 export class EngineGroup {
   readonly #options: GroupOptions
   readonly #fleet: string
+  readonly #fleetKey = randomUUID()
   readonly #nodes: Node[] = []
   readonly #engines: SyncEngine[] = []
   readonly #stops: (() => Promise<void>)[] = []
+  #writer = ''
   #store: ConfigStore | undefined
   #sync: ConfigSync | undefined
   #head: RevisionRef | null = null
@@ -95,6 +100,7 @@ export class EngineGroup {
   async #start(): Promise<void> {
     const { engines } = this.#options
     const writer = await this.#openStore('writer', false)
+    this.#writer = writer.self.address
     this.#store = writer.store
     this.#sync = await this.#openSync(writer, { hint() {}, bus() {} })
     await this.#put()
@@ -106,6 +112,12 @@ export class EngineGroup {
       await Promise.all(batch)
     }
     await this.ready()
+    // Whom a push goes to stands in the records of the store, which are looked at every ten seconds.
+    if (this.#options.approach.sync === 'push') await later(membersMs)
+  }
+
+  get #places(): Places {
+    return { ...this.#options.places, writer: this.#writer }
   }
 
   /** Resolves when every engine serves a config and has its bus, where there is one. */
@@ -197,7 +209,7 @@ export class EngineGroup {
     const node: Node = { hints: 0, losing: 0 }
     const engine = new SyncEngine({
       ...{ store: member.store, clock: systemClock, random, log: quiet, lastGood: forgetful },
-      ...{ pollMs, reconcileMs, node: { id, boot: member.boot } },
+      ...{ pollMs, reconcileMs, node: member.self },
       startWaitMs: longestMs,
       newId: newWriteId,
       use: async (data) => {
@@ -219,22 +231,24 @@ export class EngineGroup {
   }
 
   async #openStore(id: string, throughRelay: boolean): Promise<Member> {
-    const { approach, places, registry, random } = this.#options
+    const { approach, registry, random } = this.#options
     const boot = randomUUID()
-    const opened = await openStore(storeUse(approach, places, throughRelay), {
+    const address = `127.0.0.1:${await freePort(random)}`
+    const self = { id, boot, role: 'lb', address, zone: '' } as const
+    const opened = await openStore(storeUse(approach, this.#places, throughRelay), {
       ...{ registry, fleet: this.#fleet, node: { id, boot }, data: tmpdir(), log: quiet, metrics },
       ...{ clock: systemClock, random },
     })
     this.#stops.push(() => opened.stop())
-    return { id, boot, store: opened.store }
+    return { self, store: opened.store }
   }
 
-  async #openSync({ id, boot, store }: Member, listener: WatchListener): Promise<ConfigSync> {
-    const { approach, places, registry, random, pollMs, reconcileMs } = this.#options
-    const use = { ...syncUse(approach, places), pollMs, reconcileMs }
+  async #openSync({ self, store }: Member, listener: WatchListener): Promise<ConfigSync> {
+    const { approach, registry, random, pollMs, reconcileMs } = this.#options
+    const use = { ...syncUse(approach, this.#places), pollMs, reconcileMs }
     const opened = await openSync(use, {
       ...{ registry, store, fleet: this.#fleet, clock: systemClock, random, log: quiet, metrics },
-      self: { id, boot, role: 'lb', address: '127.0.0.1:1', zone: '' },
+      ...{ self, fleetKeys: [this.#fleetKey] },
       documents: [configDocument],
       hint: (document, revision) => listener.hint(document, revision),
       bus: (state) => listener.bus(state),
@@ -252,8 +266,7 @@ export class EngineGroup {
 }
 
 interface Member {
-  readonly id: string
-  readonly boot: string
+  readonly self: FleetNode
   readonly store: ConfigStore
 }
 

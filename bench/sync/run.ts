@@ -156,7 +156,7 @@ class Run {
     approach: Approach,
     engines: number,
     reconcile: number,
-    { storePort, busPort }: Omit<Places, 'file'>,
+    { storePort, busPort }: Omit<Places, 'file' | 'writer'>,
     work: (group: EngineGroup) => Promise<T>,
   ): Promise<T> {
     this.#options.signal.throwIfAborted()
@@ -185,7 +185,10 @@ class Run {
   }
 }
 
-function placesOf(server: Server | undefined, relayPort: number | undefined): Omit<Places, 'file'> {
+function placesOf(
+  server: Server | undefined,
+  relayPort: number | undefined,
+): Omit<Places, 'file' | 'writer'> {
   const storePort = server?.port ?? 0
   return { storePort, busPort: relayPort ?? storePort }
 }

@@ -4,6 +4,7 @@
  */
 import { afterAll, expect, test } from 'vitest'
 import { startRedis } from '../harness/redis.ts'
+import { startZookeeper } from '../harness/zookeeper.ts'
 import type { Backing } from './real-fleet.ts'
 import { type RealResult, runRealSchedule } from './real-schedule.ts'
 
@@ -26,6 +27,13 @@ const backings: readonly (() => Promise<Backing>)[] = [
     storeOptions: () => ({ path: 'store.db' }),
     syncOptions: () => ({}),
   }),
+  async () => {
+    const server = await startZookeeper()
+    return {
+      ...{ store: 'zookeeper', sync: 'native', server, syncOptions: () => ({}) },
+      storeOptions: (port) => ({ url: `zookeeper://127.0.0.1:${port}/schedule`, timeout: '1s' }),
+    }
+  },
 ]
 
 const results: RealResult[] = []
