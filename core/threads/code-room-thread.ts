@@ -4,6 +4,7 @@ import type { PluginSource } from '../config/snapshot.ts'
 import type { Member } from '../contracts/algorithm.ts'
 import type { PluginKind } from '../contracts/plugin.ts'
 import type { CodeFiles } from '../host/code-hash.ts'
+import { MillraceError } from '../host/errors.ts'
 import { HeldCode } from '../host/held-code.ts'
 import { installResolver, loadText } from '../host/loader.ts'
 import { optionsJsonSchema, parseOptions } from '../host/options.ts'
@@ -112,7 +113,14 @@ function schemaOf(options: LoadedPlugin['definition']['options']): Record<string
 }
 
 function refusal(code: 'MR_PLUGIN_LOAD' | 'MR_PLUGIN_CREATE'): (error: unknown) => Answer {
-  return (error) => ({ type: 'refused', problem: errorData(error, code) })
+  return (error) => {
+    const problem = errorData(error, code)
+    // Ours say in their own words what the cause says in Node's.
+    return {
+      type: 'refused',
+      problem: error instanceof MillraceError ? { ...problem, message: error.message } : problem,
+    }
+  }
 }
 
 function answerTo({ definition }: LoadedPlugin, question: Question): Answer {

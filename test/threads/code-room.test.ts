@@ -92,6 +92,9 @@ test('what is wrong with a file is said as elsewhere', async () => {
     code: 'MR_PLUGIN_LOAD',
     message: expect.stringMatching(/^Plugin \.\/a\.ts: .*helper, which does not exist/),
   })
+  await expect(load('\nenum Color { red }\n')).rejects.toMatchObject({
+    message: expect.stringMatching(/as const\na\.ts:2\nenum Color \{ red \}\n\^+$/),
+  })
   await expect(load('export default 1')).rejects.toMatchObject({ code: 'MR_PLUGIN_SHAPE' })
   const location = join(tmpdir(), 'millrace-nowhere.ts')
   await expect(room.load({ specifier: './no.ts', kind: 'path', location })).rejects.toMatchObject({
