@@ -12,9 +12,9 @@ const name = z.string({ error: nameHint }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,1
 
 const keyHint =
   'expected a secret of 16 characters or more, or a list of 1 to 8: the first seals, all are accepted'
-const secret = z.string({ error: keyHint }).min(16, keyHint)
+const secret = z.string({ error: keyHint }).regex(/^[\s\S]{16,}$/, keyHint)
 const fleetKey = z
-  .union([secret, z.array(secret).min(1, keyHint).max(8, keyHint)], { error: keyHint })
+  .union([secret, z.array(secret).min(1).max(8)], { error: keyHint })
   .meta({ description: 'Secret of the fleet: seals the messages between its nodes', writeOnly: true })
 
 const advertise = z

@@ -1,7 +1,9 @@
 /** Messages between nodes over real sockets: who proves itself is heard, once; who does not is dropped and counted. */
 import { createSocket } from 'node:dgram'
+import { createServer } from 'node:http'
 import type { Received } from 'millrace'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { Envelopes } from '../../core/fleet/envelope.ts'
 import { FleetNetwork, type NetworkDeps } from '../../core/fleet/network.ts'
 import { systemClock } from '../../core/host/clock.ts'
 import { freeNodePort } from '../harness/fleet.ts'
@@ -103,16 +105,27 @@ describe('dropped and counted', () => {
     const why = 'it does not accept our messages'
     await expect(stranger.port.request(b.address, bytes('?'), { timeoutMs: 5000 })).rejects.toThrow(why)
     expect(b.drops).toEqual(['unproven'])
-    const { createServer } = await import('node:http')
-    const liar = createServer((request, response) => {
-      request.resume()
-      request.on('end', () => response.end('whatever'))
+    const elsewhere = new Envelopes({
+      fleet: 'f',
+      self: { id: 'c', boot: 'x' },
+      keys: ['key'],
+      wall: Date.now,
     })
-    onTestFinished(() => void liar.close())
-    await new Promise<void>((resolve) => liar.listen(0, '127.0.0.1', resolve))
-    const { port } = liar.address() as { port: number }
-    const asked = a.port.request(`127.0.0.1:${port}`, bytes('?'), { timeoutMs: 5000 })
-    await expect(asked).rejects.toThrow('does not prove itself')
+    const answers = [
+      bytes('whatever'),
+      elsewhere.seal('config-sync test message', bytes('meant for another')),
+    ]
+    for (const answer of answers) {
+      const liar = createServer((request, response) => {
+        request.resume()
+        request.on('end', () => response.end(answer))
+      })
+      onTestFinished(() => void liar.close())
+      await new Promise<void>((resolve) => liar.listen(0, '127.0.0.1', resolve))
+      const { port } = liar.address() as { port: number }
+      const asked = a.port.request(`127.0.0.1:${port}`, bytes('?'), { timeoutMs: 5000 })
+      await expect(asked).rejects.toThrow('does not prove itself')
+    }
   })
 })
 

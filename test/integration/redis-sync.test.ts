@@ -62,7 +62,7 @@ describe('a message that does not prove itself is dropped', () => {
     await Promise.all([a, b, stranger, keyless].map(up))
     await a.sync.announce?.('config', revision)
     await until('b has heard', () => b.hints.length === 1)
-    const real = said.find((text) => text.includes('config')) as string
+    const real = await until('it was said', () => said.find((text) => text.includes('w-7')))
     const mouth = client()
     const channel = `{millrace:${fleet}}:redis`
     await stranger.sync.announce?.('config', revision)

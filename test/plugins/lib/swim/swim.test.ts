@@ -94,6 +94,8 @@ describe('a suspicion', () => {
     const [, accused] = fleet.nodes
     const incarnation = fleet.nodes[0].swim?.member(accused.id)?.incarnation ?? 0
     accused.frozenUntil = fleet.queue.now + 2500
+    // To have been suspected speaks against one's own health.
+    expect(fleet.until(5000, () => (accused.swim?.health ?? 0) > 0)).toBeDefined()
     fleet.pass(20_000)
     const states = new Set(fleet.changes.map(({ id, state }) => `${id} ${state}`))
     expect(states).toEqual(new Set([`${accused.id} suspect`, `${accused.id} alive`]))
@@ -111,6 +113,16 @@ describe('a suspicion', () => {
     expect(fleet.until(30_000, () => fleet.agrees)).toBeDefined()
     const wrong = fleet.changes.filter(({ by, id }) => by === stalled.id || id !== stalled.id)
     expect(wrong.filter(({ state }) => state === 'dead')).toEqual([])
+  })
+
+  test('does not run out while the node that has it stands still: what came meanwhile is read first', () => {
+    const fleet = fleetOf(10)
+    const [stalled, accused] = fleet.nodes
+    accused.frozenUntil = fleet.queue.now + 3000
+    expect(fleet.until(3000, () => fleet.opinion(stalled, accused) === 'suspect')).toBeDefined()
+    stalled.frozenUntil = fleet.queue.now + 60_000
+    expect(fleet.until(120_000, () => fleet.agrees)).toBeDefined()
+    expect(fleet.changes.filter(({ id, state }) => id === accused.id && state === 'dead')).toEqual([])
   })
 
   test('of a node whose datagrams to one other are lost is averted by those whom that one asks', () => {
@@ -135,6 +147,30 @@ describe('a suspicion', () => {
     expect(fleet.until(30_000, () => fleet.agrees)).toBeDefined()
     expect(fleet.changes.filter(({ state }) => state === 'dead')).toEqual([])
   })
+})
+
+test('a node that hears badly gives the others more time, until it hears well again', () => {
+  const fleet = fleetOf(10)
+  const [deaf, ...others] = fleet.nodes
+  const send = fleet.send.bind(fleet)
+  let chance = 0.8
+  fleet.send = (from, address, packet) => {
+    if (address !== deaf.address || !fleet.random.chance(chance)) send(from, address, packet)
+  }
+  expect(fleet.until(120_000, () => (deaf.swim?.health ?? 0) >= 3)).toBeDefined()
+  expect(Math.max(...others.map(({ swim }) => swim?.health ?? 0))).toBeLessThan(3)
+  chance = 0
+  expect(fleet.until(120_000, () => fleet.agrees && deaf.swim?.health === 0)).toBeDefined()
+})
+
+test('a node that hears nobody doubts itself; one that misses a single member does not', () => {
+  const lonely = fleetOf(6)
+  for (const node of lonely.nodes.slice(1)) node.crash()
+  expect(lonely.until(10_000, () => (lonely.nodes[0].swim?.health ?? 0) > 0)).toBeDefined()
+  const usual = fleetOf(6)
+  usual.nodes[1].crash()
+  const wasUnwell = usual.until(10_000, () => usual.running.some(({ swim }) => (swim?.health ?? 0) > 0))
+  expect(wasUnwell).toBeUndefined()
 })
 
 describe('a partition', () => {
