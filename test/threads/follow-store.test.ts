@@ -16,6 +16,7 @@ import { startLbServer } from '../../core/threads/lb-server.ts'
 import { builtins } from '../../plugins/manifest.ts'
 import { MemoryStore } from '../conformance/memory-store.ts'
 import { FakeTime, until } from '../conformance/time.ts'
+import { within } from '../harness/until.ts'
 import { testLog } from './fixtures/server.ts'
 
 async function backend(word: string): Promise<string> {
@@ -97,6 +98,20 @@ async function start(store: Store, wanted: object = local(), more: readonly AnyP
   }
   return { server, follower, lines, read, url, get, admin }
 }
+
+/** A sync that can announce; nobody hears it. */
+const megaphone = (announced: [document: string, number: number][]) =>
+  definePlugin({
+    api: 1,
+    kind: 'config-sync',
+    name: 'megaphone',
+    options: z.strictObject({}),
+    create: () => ({
+      async announce(document, { number }) {
+        announced.push([document, number])
+      },
+    }),
+  })
 
 describe('an LB server with a store', () => {
   test('serves what the store holds, and each change of it, and says so in its record', async () => {
@@ -189,22 +204,27 @@ describe('an LB server with a store', () => {
     expect((await lb.admin('/readyz?verbose')).text).toContain('[-]config: the store holds no config yet')
   })
 
-  test('announces what others have committed, where its sync can, and stops with the server', async () => {
-    const announced: [string, number][] = []
-    const megaphone = definePlugin({
-      api: 1,
-      kind: 'config-sync',
-      name: 'megaphone',
-      options: z.strictObject({}),
-      create: () => ({
-        async announce(document, { number }) {
-          announced.push([document, number])
-        },
-      }),
-    })
+  test('a store that hangs does not hold up its end', async () => {
     const store = new Store()
     await store.put(routed(await backend('one')))
-    const lb = await start(store, local({ sync: 'megaphone' }), [megaphone])
+    const lb = await start(store, local({ sync: 'megaphone' }), [megaphone([])])
+    await until('the relay works', () => store.data.leases.has('lock/relay'))
+    let asked = 0
+    const never = (): Promise<never> => {
+      asked++
+      return new Promise(() => {})
+    }
+    Object.assign(store.client, { unannounced: never, get: never, lease: never, heads: never })
+    await until('the relay waits for the store', () => asked > 0)
+    await within('the follower to stop', lb.follower.stop())
+    expect(store.data.leases.has('lock/relay')).toBe(true)
+  })
+
+  test('announces what others have committed, where its sync can, and stops with the server', async () => {
+    const announced: [string, number][] = []
+    const store = new Store()
+    await store.put(routed(await backend('one')))
+    const lb = await start(store, local({ sync: 'megaphone' }), [megaphone(announced)])
     await until('it is announced', () => announced.some(([document]) => document === 'config'))
     expect(announced[0]).toEqual(['config', 1])
     await until('and noted', async () => {
