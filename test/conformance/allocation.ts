@@ -33,7 +33,8 @@ class Loop {
   }
 
   times(count: number): void {
-    for (let from = 0; from < count; from += callsOfLoop) this.#some(from, Math.min(count, from + callsOfLoop))
+    for (let from = 0; from < count; from += callsOfLoop)
+      this.#some(from, Math.min(count, from + callsOfLoop))
   }
 
   #some(from: number, to: number): void {

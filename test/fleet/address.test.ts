@@ -2,11 +2,11 @@ import { expect, test } from 'vitest'
 import { isLoopback, parseNodeAddress, withNodePort } from '../../core/fleet/address.ts'
 
 test.each([
-  ['10.0.0.7', '10.0.0.7:9902'],
+  ['10.0.0.7', '10.0.0.7:9903'],
   ['10.0.0.7:1', '10.0.0.7:1'],
-  ['LB-1.internal', 'lb-1.internal:9902'],
+  ['LB-1.internal', 'lb-1.internal:9903'],
   ['[fd00::7]:9000', '[fd00::7]:9000'],
-  ['::1', '[::1]:9902'],
+  ['::1', '[::1]:9903'],
 ])('%s is %s', (text, full) => {
   expect(withNodePort(text)).toBe(full)
 })
