@@ -47,12 +47,18 @@ export function pluginFiles(plugin: NewPlugin): Readonly<Record<string, string>>
     [`${name}.ts`]: template(`${kind}/plugin.ts.txt`, words),
     [`${name}.test.ts`]: template(`${kind}/test.ts.txt`, words),
     ...(requests === undefined ? {} : { [`${name}.bench.yaml`]: requests }),
-    'README.md': template('readme.md.txt', { ...words, config, bench }),
+    'README.md': template('readme.md.txt', { ...words, config, bench, types: typesNote(core) }),
     'package.json': json(manifest(plugin)),
     ...typeFiles(plugin),
     [ignoreFile]: template('gitignore.txt', words),
   }
 }
+
+/** Of a checkout, `plugin new` cannot know whether it has been built. */
+const typesNote = ({ isCheckout, root }: CorePlace): string =>
+  isCheckout
+    ? `The build takes the types of Millrace from \`dist/\` of its checkout: run \`npm run build\` in \`${root}\` once.\n\n`
+    : ''
 
 /** Only a filter is measured with requests of its own. */
 const benchFile = (kind: WritableKind, words: Readonly<Record<string, string>>): string | undefined =>

@@ -21,6 +21,7 @@ class Ear {
   /** Characters so far. */
   length = 0
   ended = false
+  heartbeats = 0
   #begun = false
   #rest = ''
   readonly #stop = new AbortController()
@@ -60,6 +61,7 @@ class Ear {
     this.#rest = blocks.pop() ?? ''
     for (const block of blocks) {
       if (block.includes(': from here on')) this.#begun = true
+      if (block.startsWith(': alive')) this.heartbeats++
       const fields = Object.fromEntries(
         block
           .split('\n')
@@ -177,6 +179,17 @@ test('a reader who does not read is dropped, and the others are not kept waiting
   slow.resume()
   await until('it is closed', () => closed)
   expect(slow.bytesRead).toBeLessThan(ear.length)
+})
+
+test('a comment every 15 s says that the connection lives; none is sent to one that has left', async () => {
+  const time = new FakeTime()
+  const api = await apiOf({ clock: time.clock() })
+  const ear = await new Ear().open(api)
+  await time.advanceAsync(31_000)
+  await until('two have come', () => ear.heartbeats === 2)
+  const { timers } = time
+  ear.close()
+  await until('its heartbeat has ended', () => time.timers < timers)
 })
 
 test('a hundred may listen; the next is told to come later', async () => {

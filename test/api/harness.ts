@@ -7,7 +7,7 @@ import { type ApiOptions, type ApiServer, startApi } from '../../core/api/server
 import { hashToken } from '../../core/config/check-api.ts'
 import { configDocument, decodeConfig } from '../../core/config/sync/value.ts'
 import type { ConfigStore } from '../../core/contracts/config-store.ts'
-import { systemClock } from '../../core/host/clock.ts'
+import { type RawClock, systemClock } from '../../core/host/clock.ts'
 import { loadPlugins } from '../../core/host/loader.ts'
 import { openStore } from '../../core/host/open-store.ts'
 import { builtins } from '../../plugins/manifest.ts'
@@ -65,6 +65,8 @@ export const config = (
 export interface ApiSettings extends Scoped {
   readonly store?: ConfigStore
   readonly options?: Partial<ApiOptions>
+  /** Of the API alone. */
+  readonly clock?: RawClock
 }
 
 export async function apiOf(settings: ApiSettings = {}): Promise<Api> {
@@ -73,7 +75,7 @@ export async function apiOf(settings: ApiSettings = {}): Promise<Api> {
   const registry = await loadPlugins([], builtins)
   const { lines, log } = testLog()
   const store = settings.store ?? (await sqlite(data, registry, log, settings))
-  const server = await startApi(store, systemClock, log, {
+  const server = await startApi(store, settings.clock ?? systemClock, log, {
     host: '127.0.0.1',
     port: 0,
     tokens: (['read', 'operate', 'admin'] as const).map((role) => ({

@@ -50,6 +50,20 @@ test('trip, close, reset: records with reason and actor, in the document overrid
   expect(await api.revision()).toBe(1)
 })
 
+test('the fleet is told of each committed write, once, and of nothing else', async () => {
+  const told: string[] = []
+  const api = await apiOf({
+    options: { committed: (document, { number }) => void told.push(`${document} ${number}`) },
+  })
+  await api.put(config())
+  await api.put(config())
+  await api.ask('PUT', breaker, { body: { mode: 'open', reason: 'x' } })
+  await api.ask('DELETE', drain)
+  await api.ask('PUT', breaker, { body: { mode: 'ajar', reason: 'x' } })
+  await api.ask('PUT', '/v1/config', { body: { nonsense: 1 }, headers: { 'if-match': '*' } })
+  expect(told).toEqual(['config 1', 'overrides 1'])
+})
+
 test('a drained backend, and one that takes exchanges again', async () => {
   const api = await started()
   const drained = await api.ask('PUT', drain, { who: 'operate', body: { reason: 'new kernel' } })

@@ -4,15 +4,17 @@ import path from 'node:path'
 import { expect, test } from 'vitest'
 import { until } from '../conformance/time.ts'
 import { startBackend } from '../examples/example.ts'
+import { freePort } from '../harness/redis.ts'
 import { folderWith, runCli, startCli } from './run-cli.ts'
 
 const token = 'a-token-of-enough-letters'
 
-const lbConfig = (more = '') => `
+/** @param port of the proxy; whether it listens when the command says that it has started depends on how soon the store answers */
+const lbConfig = (more = '', port = 0) => `
 node: { threads: 1, data: ./data }
 admin: { address: "127.0.0.1:0" }
 drain: { delay: 0s, timeout: 1s }
-listeners: { web: { address: "127.0.0.1:0" } }
+listeners: { web: { address: "127.0.0.1:${port}" } }
 store: { use: sqlite, path: store.db }
 ${more}
 `
@@ -29,15 +31,16 @@ async function backend(word: string): Promise<string> {
 
 test('up: what is written through the API is served, by whom stands in the history and in the audit log', async () => {
   const [one, two] = [await backend('one'), await backend('two')]
+  const port = await freePort()
+  const web = `http://127.0.0.1:${port}/`
   const directory = folderWith({
-    'lb.yaml': lbConfig(apiSection),
+    'lb.yaml': lbConfig(apiSection, port),
     'ann.token': `${token}\n`,
     'first.yaml': dynamic(one),
   })
   const store = ['--store', 'sqlite:data/store.db']
   expect((await runCli(['config', 'apply', 'first.yaml', ...store], { directory })).status).toBe(0)
   const up = startCli(['up', '-c', 'lb.yaml'], { directory })
-  const [, web] = await up.waitFor(/web +(http:\S+)/)
   const [, admin] = await up.waitFor(/admin +(http:\S+)/)
   const [, api] = await up.waitFor(/api +(http:\S+)/)
   const ask = (method: string, at: string, body?: string, headers: Record<string, string> = {}) =>
@@ -56,7 +59,12 @@ test('up: what is written through the API is served, by whom stands in the histo
     'if-match': read.headers.get('etag') ?? '',
   })
   expect(written.status).toBe(200)
-  await until('it is served', async () => (await (await fetch(web)).text()) === 'two')
+  const served = () =>
+    fetch(web).then(
+      (answer) => answer.text(),
+      () => 'nobody listens yet',
+    )
+  await until('it is served', async () => (await served()) === 'two')
   expect((await runCli(['config', 'history', ...store], { directory })).out).toMatch(
     /^2 .* ann .* the other$/m,
   )
@@ -118,7 +126,7 @@ test('up: what is written through the API is served, by whom stands in the histo
   })
   expect(stranger).toMatchObject({ status: 1, err: expect.stringContaining('MR_UNAUTHORIZED') })
   expect(stranger.err).not.toContain('nobody-0123456789')
-  await until('it is served', async () => (await (await fetch(web)).text()) === 'one')
+  await until('it is served', async () => (await served()) === 'one')
 
   // `millrace breaker` goes through the admin listener, and from there to the store.
   const tripped = await runCli(
@@ -151,10 +159,9 @@ test('lb: only where the config says so; up: on loopback where there is a store'
   })
   await runCli(['config', 'apply', 'first.yaml', '--store', 'sqlite:data/store.db'], { directory })
   const lb = startCli(['lb', '-c', 'lb.yaml'], { directory })
-  await lb.waitFor(/"listening"/)
-  expect(lb.text.err).not.toContain('"api"')
-  lb.child.kill('SIGKILL')
-  await lb.ended
+  await lb.waitFor(/revision 1 \S+ is served/)
+  lb.child.kill('SIGTERM')
+  expect((await lb.ended).err).not.toContain('"api"')
   const none = startCli(['up', '-c', 'none.yaml'], { directory })
   await none.waitFor(/Ctrl-C ends/)
   expect(none.text.out).not.toMatch(/^ +api /m)

@@ -234,7 +234,7 @@ describe('an LB server with a store', () => {
     const metrics = (await lb.admin('/metrics')).text
     expect(metrics).toMatch(/^millrace_config_relay_working 1$/m)
     expect(metrics).toMatch(/^millrace_config_relay_announced_total [1-9]/m)
-    const held = async () => (await store.client.leases('')).map(({ name }) => name)
+    const held = async () => (await store.client.leases('lock/')).map(({ name }) => name)
     expect(await held()).toEqual(['lock/relay'])
     await lb.follower.stop()
     expect(await held()).toEqual([])
