@@ -184,9 +184,9 @@ test('a reader who does not read is dropped, and the others are not kept waiting
 test('a comment every 15 s says that the connection lives; none is sent to one that has left', async () => {
   const time = new FakeTime()
   const api = await apiOf({ clock: time.clock() })
-  const ear = await new Ear().open(api)
+  const [ear, other] = [await new Ear().open(api), await new Ear().open(api)]
   await time.advanceAsync(31_000)
-  await until('two have come', () => ear.heartbeats === 2)
+  await until('two have come to each', () => ear.heartbeats === 2 && other.heartbeats === 2)
   const { timers } = time
   ear.close()
   await until('its heartbeat has ended', () => time.timers < timers)
