@@ -3,9 +3,10 @@
  * session, and another client is made. Nothing of ours lives as long as a session, and so there is no expiry to come through, no
  * watch that came over from before, and no client that is used after it has closed itself.
  */
-import type { MillraceError } from 'millrace'
+import type { Clock, MillraceError, Timer } from 'millrace'
 import type { Acl, Answer, Client, Driver, Stat } from './zookeeper-driver.ts'
 import { AnswerLost, codes, errorOf, storeError } from './zookeeper-errors.ts'
+import { Pipe } from './zookeeper-pipe.ts'
 
 export interface Node {
   readonly data: Buffer
@@ -20,48 +21,61 @@ export interface ConnectionListener {
   changed(path: string): void
 }
 
-/** A server from which nothing is heard for two thirds of it is left. */
-const sessionMs = 6000
-/** No server has this address (ports do not count): who is sent there is disconnected. */
-const nowhere = '127.255.255.254:1'
+export interface Endpoint {
+  /** An IP address. */
+  readonly host: string
+  readonly port: number
+  /** For messages. */
+  readonly place: string
+}
+
+/** What is asked for; servers give from 2 to 20 of their ticks. The client pings after a third without anything to say. */
+const sessionMs = 20_000
 const persistent = 0
 const empty = Buffer.alloc(0)
 
 export class Connection {
   readonly #client: Client
   readonly #place: string
+  readonly #pipe: Pipe
   /** Operations under way; called when the connection is lost. */
   readonly #pending = new Set<(error: MillraceError) => void>()
+  #hearing: Timer | undefined
   #lost: MillraceError | undefined
   #closed: Promise<void> = Promise.resolve()
 
-  /**
-   * @param address an IP address and a port: the client resolves names on the event loop, again and again
-   * @param place for messages
-   */
-  constructor(driver: Driver, address: string, place: string, listener: ConnectionListener) {
+  constructor(driver: Driver, { host, port, place }: Endpoint, clock: Clock, listener: ConnectionListener) {
     this.#place = place
     this.#client = new driver()
-    const lost = (why: string) => (): void => {
+    const lost = (why: string): void => {
       if (this.#lost) return
       const error = storeError('MR_STORE_UNAVAILABLE', `${place}: ${why}`)
-      this.lose(error)
-      listener.lost(error)
+      this.#end(error, () => listener.lost(error))
     }
     const changed = (_client: unknown, path: unknown): void => {
       if (!this.#lost) listener.changed(String(path))
     }
+    const connected = (): void => {
+      if (this.#lost) return
+      this.#hearing = this.#hear(clock, lost)
+      listener.connected()
+    }
+    const left = (): void => {
+      if (!this.#lost) this.#pipe.released()
+      lost('the client has given the connection up')
+    }
     this.#client
-      .on('connect', () => {
-        if (!this.#lost) listener.connected()
-      })
-      .on('connecting', lost('the connection was lost'))
-      .on('close', lost('the server has ended the session'))
+      .on('connect', connected)
+      .on('connecting', left)
+      .on('close', left)
       .on('changed', changed)
       .on('child', changed)
       .on('created', changed)
       .on('deleted', changed)
-    this.#client.init({ connect: address, timeout: sessionMs, response_counter_limit: 2 ** 31 - 1 })
+    this.#pipe = new Pipe(this.#client, host, port, lost)
+    this.#pipe.ready((connect) =>
+      this.#client.init({ connect, timeout: sessionMs, response_counter_limit: 2 ** 31 - 1 }),
+    )
   }
 
   /** Why it is of no use any more. */
@@ -76,20 +90,34 @@ export class Connection {
 
   /** Gives it up: what is under way is not known to be done, and nothing more is sent. */
   lose(error: MillraceError): void {
-    if (this.#lost) return
+    if (!this.#lost) this.#end(error, () => {})
+  }
+
+  #end(error: MillraceError, then: () => void): void {
     this.#lost = error
-    for (const end of this.#pending)
-      end(error instanceof AnswerLost ? error : new AnswerLost(error.message, error.cause))
-    this.#pending.clear()
-    this.#closed = new Promise((resolve) => {
-      // Not from inside of a call of the client's own.
-      setImmediate(() => {
-        // Closing a connected client waits for the server, with the whole process.
-        this.#client.set_servers(nowhere)
-        this.#client.close()
-        resolve()
-      })
+    this.#hearing?.cancel()
+    this.#closed = this.#pipe.close().then(() => {
+      const unknown = error instanceof AnswerLost ? error : new AnswerLost(error.message, error.cause)
+      for (const end of this.#pending) end(unknown)
+      this.#pending.clear()
+      then()
     })
+  }
+
+  /** Leaves a server that says nothing, before the client does so in its own way (after two thirds of the session's time). */
+  #hear(clock: Clock, lost: (why: string) => void): Timer {
+    const limitMs = this.#client.timeout / 2
+    let heard = this.#pipe.heard
+    let since = clock.now()
+    return clock.every(limitMs / 5, () =>
+      // What has arrived is read first: the loop may have stalled.
+      setImmediate(() => {
+        if (this.#pipe.heard !== heard) {
+          heard = this.#pipe.heard
+          since = clock.now()
+        } else if (clock.now() - since > limitMs) lost(`nothing was heard for ${Math.round(limitMs)} ms`)
+      }),
+    )
   }
 
   async authenticate(user: string, password: string): Promise<void> {
@@ -177,6 +205,7 @@ export class Connection {
     return new Promise((resolve, reject) => {
       this.#pending.add(reject)
       const refused = send((rc, text, ...results) => {
+        if (this.#lost) return
         this.#pending.delete(reject)
         if (rc === codes.done || foreseen.includes(rc)) resolve([rc, ...results])
         else reject(errorOf(rc, text, `${this.#place}: ${what}`))

@@ -32,6 +32,8 @@ export interface Client {
     /** How often in a row it may find that an answer is not whole yet; then it closes itself. Default 10: not enough for 1 MB. */
     readonly response_counter_limit: number
   }): unknown
+  /** Of the session, in milliseconds. */
+  readonly timeout: number
   set_servers(servers: string): number
   close(): unknown
   on(

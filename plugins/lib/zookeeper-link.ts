@@ -3,7 +3,7 @@ import type { MillraceError, PluginContext } from 'millrace'
 import { Connection } from './zookeeper-connection.ts'
 import type { Driver } from './zookeeper-driver.ts'
 import { AnswerLost, storeError } from './zookeeper-errors.ts'
-import type { Target } from './zookeeper-options.ts'
+import type { Server, Target } from './zookeeper-options.ts'
 import { findServer } from './zookeeper-servers.ts'
 
 interface LinkOptions {
@@ -54,7 +54,7 @@ export class Link {
   async call<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
     const { context, limitMs, target } = this.#options
     const until = context.clock.now() + limitMs
-    if (!this.#connection) await this.#connected(limitMs)
+    if (!this.#connection || this.#connection.problem) await this.#connected(limitMs)
     const connection = this.#connection
     if (!connection) throw this.#lastError
     return this.#within(Math.max(1, until - context.clock.now()), work(connection), () => {
@@ -95,9 +95,9 @@ export class Link {
   async #attempt(): Promise<void> {
     const { context, target, limitMs } = this.#options
     try {
-      const address = await findServer(target.servers, context, limitMs)
+      const server = await findServer(target.servers, context, limitMs)
       if (this.#closed) return
-      const connection = await this.#open(address)
+      const connection = await this.#open(server)
       if (this.#closed) return this.#lose(connection, this.#lastError)
       // It may have been lost since it answered.
       if (connection.problem) throw connection.problem
@@ -108,11 +108,11 @@ export class Link {
   }
 
   /** A connection that has answered. */
-  #open(address: string): Promise<Connection> {
-    const { driver, target, limitMs } = this.#options
+  #open(server: Server): Promise<Connection> {
+    const { context, driver, target, limitMs } = this.#options
     const { place } = target
     const opened = new Promise<Connection>((resolve, reject) => {
-      const connection = new Connection(driver, address, place, {
+      const connection = new Connection(driver, { ...server, place }, context.clock, {
         connected: () => void this.#greet(connection).then(() => resolve(connection), reject),
         lost: (error) => {
           this.#lose(connection, error)
@@ -124,7 +124,7 @@ export class Link {
       this.#opening = connection
     })
     const late = (): MillraceError =>
-      storeError('MR_STORE_UNAVAILABLE', `${place}: ${address} began no session within ${limitMs} ms`)
+      storeError('MR_STORE_UNAVAILABLE', `${place}: ${server.host} began no session within ${limitMs} ms`)
     return this.#within(limitMs, opened, late).catch((error) => {
       if (this.#opening) this.#lose(this.#opening, error)
       throw error

@@ -8,14 +8,14 @@ import type { Server } from './zookeeper-options.ts'
 const longestMs = 2000
 
 /**
- * @returns the address of the server that answers first, as its client takes it
+ * @returns the address of the server that answers first
  * @throws Error that says of each server why it is not the one
  */
 export async function findServer(
   servers: readonly Server[],
   { clock, signal }: PluginContext,
   limitMs: number,
-): Promise<string> {
+): Promise<Server> {
   const over = new AbortController()
   const timer = clock.after(Math.min(longestMs, limitMs), () => setImmediate(() => over.abort()))
   const either = AbortSignal.any([signal, over.signal])
@@ -30,7 +30,7 @@ export async function findServer(
   }
 }
 
-async function ask({ host, port }: Server, signal: AbortSignal): Promise<string> {
+async function ask({ host, port }: Server, signal: AbortSignal): Promise<Server> {
   const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address)
   return Promise.any(addresses.map((address) => serves(address, port, signal))).catch((error) => {
     throw error instanceof AggregateError ? error.errors[0] : error
@@ -38,7 +38,7 @@ async function ask({ host, port }: Server, signal: AbortSignal): Promise<string>
 }
 
 /** `srvr` is the one word that every server answers, https://zookeeper.apache.org/doc/r3.8.0/zookeeperAdmin.html#sc_4lw */
-function serves(address: string, port: number, signal: AbortSignal): Promise<string> {
+function serves(address: string, port: number, signal: AbortSignal): Promise<Server> {
   return new Promise((resolve, reject) => {
     const name = isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`
     const socket = connect({ host: address, port })
@@ -51,7 +51,7 @@ function serves(address: string, port: number, signal: AbortSignal): Promise<str
       if (/not currently serving/i.test(said))
         fail('is not serving: its ensemble has no leader, or it does not reach it')
       else if (said === '') fail('closes the connection without a word')
-      else resolve(`${address}:${port}`)
+      else resolve({ host: address, port })
     }
     socket.on('connect', () => socket.write('srvr'))
     socket.on('data', (chunk) => {

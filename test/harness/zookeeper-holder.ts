@@ -21,10 +21,20 @@ const { store, stop } = await openStore(
 const lease = await store.lease('relay', 'a process', Number(ttlMs))
 const say = (what: unknown): void => void process.stdout.write(`${JSON.stringify(what)}\n`)
 
+/** Until it is known. */
+async function repeated<T>(call: () => Promise<T>): Promise<T> {
+  for (;;)
+    try {
+      return await call()
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'MR_STORE_UNAVAILABLE') throw error
+    }
+}
+
 const answers: Record<string, () => unknown> = {
   valid: () => lease?.valid(),
-  renew: () => lease?.renew(),
-  read: async () => (await store.get('config', { fresh: true }))?.revision.number,
+  renew: () => repeated(async () => lease?.renew()),
+  read: () => repeated(async () => (await store.get('config', { fresh: true }))?.revision.number),
 }
 
 say(lease?.token.number)

@@ -1,7 +1,8 @@
 /** Real ZooKeeper servers on free ports, each in a directory of its own; ended with the test, pass or fail. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as later } from 'node:timers/promises'
@@ -31,7 +32,7 @@ export interface Ensemble {
   /** All servers. */
   readonly url: string
   leader(): Promise<ZookeeperServer>
-  /** Cuts a server off from the others, in silence: no connection ends. Its clients still reach it. */
+  /** Cuts a server off from the others, in silence: no connection ends. Its clients still reach it. Needs `canBeCut`. */
   cut(server: ZookeeperServer): void
 }
 
@@ -50,13 +51,21 @@ export async function startZookeeper(scope: Scoped = {}): Promise<ZookeeperServe
   }
 }
 
-/** Three servers, each of which reaches each other over a relay of its own. */
-export async function startEnsemble(scope: Scoped = {}): Promise<Ensemble> {
+/**
+ * Three servers.
+ * @param scope.canBeCut each reaches each other over a relay of its own; elections take longer then, as a relay seems to be there when a
+ *   server is not
+ */
+export async function startEnsemble(scope: Scoped & { canBeCut?: boolean } = {}): Promise<Ensemble> {
   const directory = newDirectory(scope)
   const ids = [1, 2, 3]
-  const peers = await Promise.all(
-    ids.map(async () => ({ quorum: await freePort(), election: await freePort() })),
-  )
+  // Held until the relays have theirs, which are not to be among these.
+  const { ports, letGo } = await holdPorts(3 * ids.length)
+  const peers = ids.map((_, n) => ({
+    client: ports[3 * n],
+    quorum: ports[3 * n + 1],
+    election: ports[3 * n + 2],
+  }))
   /** From one to another. */
   const links: { readonly from: number; readonly to: number; readonly relays: readonly Relay[] }[] = []
   const servers: Server[] = []
@@ -66,7 +75,7 @@ export async function startEnsemble(scope: Scoped = {}): Promise<Ensemble> {
     const lines: string[] = []
     for (const other of ids) {
       const { quorum, election } = peers[other - 1]
-      if (other === id) {
+      if (other === id || !scope.canBeCut) {
         lines.push(`server.${other}=127.0.0.1:${quorum}:${election}`)
         continue
       }
@@ -76,9 +85,10 @@ export async function startEnsemble(scope: Scoped = {}): Promise<Ensemble> {
     }
     writeFileSync(join(own, 'myid'), `${id}\n`)
     const server = new Server(own, scope, lines)
-    server.port = await freePort()
+    server.port = peers[id - 1].client
     servers.push(server)
   }
+  await letGo()
   await Promise.all(servers.map((server) => server.start()))
   return {
     servers,
@@ -94,6 +104,18 @@ export async function startEnsemble(scope: Scoped = {}): Promise<Ensemble> {
       const id = servers.indexOf(server as Server) + 1
       for (const { from, to, relays } of links)
         if (from === id || to === id) for (const relay of relays) relay.freeze()
+    },
+  }
+}
+
+/** Ports that nobody else listens on, so long. */
+async function holdPorts(count: number): Promise<{ ports: number[]; letGo(): Promise<void> }> {
+  const holders = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(holders.map((holder) => once(holder, 'listening')))
+  return {
+    ports: holders.map((holder) => (holder.address() as { port: number }).port),
+    async letGo() {
+      await Promise.all(holders.map((holder) => once(holder.close(), 'close')))
     },
   }
 }
@@ -169,6 +191,8 @@ class Server implements ZookeeperServer {
   ask(word: string): Promise<string> {
     return new Promise((resolve, reject) => {
       const socket = connect(this.port, '127.0.0.1')
+      // One that has just begun may take a connection and never look at it.
+      socket.setTimeout(1000, () => socket.destroy(new Error('no answer')))
       let said = ''
       socket.on('connect', () => socket.write(word))
       socket.on('data', (chunk) => {
@@ -202,6 +226,8 @@ const javaOptions = [
   // What was written survives a killed process without it; only a machine that fails loses it.
   '-Dzookeeper.forceSync=no',
   '-Dzookeeper.root.logger=WARN,CONSOLE',
+  // Who stands for election says so again after half a second, not after up to a minute.
+  '-Dzookeeper.fastleader.maxNotificationInterval=500',
   // What Debian's own start script names; the jar names the others.
   ...['-cp', '/etc/zookeeper/conf:/usr/share/java/zookeeper.jar'],
 ]
