@@ -1,7 +1,11 @@
-/** Packages of native code are compiled for one version of Node.js. Sees that ours load in the project's, which npm may not have run
- * on, or had the headers of; compiles them anew once where they do not. */
+/**
+ * Packages of native code are compiled for one version of Node.js. Sees that ours load in the project's, which npm may not have run
+ * on, or had the headers of; compiles them where they do not. That is done in a folder of its own: npm would tidy this one on the way, and
+ * their makefiles take no path with a space.
+ */
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import { fetchNode, npm, root, wantedVersion } from './setup.mjs'
 
@@ -15,10 +19,36 @@ function problemOf(node, name) {
   return /^\w*Error: .*$/m.exec(stderr)?.[0] ?? `it ends the process (${status})`
 }
 
-/** A folder with `include/node`, as npm's `nodedir`. The headers come with the binary; npm drops them from node_modules now and then. */
-function headersOf() {
-  const binary = fetchNode(wantedVersion())
-  return path.dirname(path.dirname(binary))
+function lockedVersion(name) {
+  const lock = JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'utf8'))
+  return lock.packages[`node_modules/${name}`].version
+}
+
+function compile(node, name) {
+  const temporary = /\s/.test(os.tmpdir()) ? '/tmp' : os.tmpdir()
+  const folder = fs.mkdtempSync(path.join(temporary, 'millrace-native-'))
+  try {
+    // They come with the binary, and npm's `nodedir` is the folder above them.
+    const headers = path.join(path.dirname(path.dirname(fetchNode(wantedVersion()))), 'include')
+    fs.cpSync(headers, path.join(folder, 'headers', 'include'), { recursive: true })
+    fs.writeFileSync(path.join(folder, 'package.json'), '{ "private": true }\n')
+    const install = [
+      'install',
+      '--no-save',
+      '--no-package-lock',
+      '--install-strategy=nested',
+      '--prefix',
+      folder,
+    ]
+    const env = { npm_config_nodedir: path.join(folder, 'headers') }
+    if (!npm(node, [...install, `${name}@${lockedVersion(name)}`], env)) return
+    // With all that it needs inside of it: nothing else of this folder is touched.
+    const target = path.join(root, 'node_modules', name)
+    fs.rmSync(target, { recursive: true, force: true })
+    fs.cpSync(path.join(folder, 'node_modules', name), target, { recursive: true, verbatimSymlinks: true })
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 /**
@@ -29,15 +59,7 @@ export function ensureNative(node) {
   return native.flatMap((name) => {
     if (problemOf(node, name) === '') return []
     process.stderr.write(`millrace: compiling ${name} for Node.js ${wantedVersion()} …\n`)
-    const env = { npm_config_nodedir: headersOf() }
-    if (!fs.existsSync(path.join(root, 'node_modules', name))) {
-      // npm leaves out an optional package that it could not compile.
-      const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package-lock.json'), 'utf8')).packages[
-        `node_modules/${name}`
-      ]
-      npm(node, ['install', '--no-save', '--no-package-lock', '--ignore-scripts', `${name}@${version}`])
-    }
-    npm(node, ['rebuild', name], env)
+    compile(node, name)
     const problem = problemOf(node, name)
     return problem === '' ? [] : [`${name} does not load: ${problem}`]
   })

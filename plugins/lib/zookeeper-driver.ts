@@ -52,10 +52,13 @@ export interface Client {
 
 export type Driver = new () => Client
 
+/** Of another type than its own literal: where it could not be compiled it is not there, and its types are not either. */
+const packageName: string = 'zookeeper'
+
 /** @throws MR_PACKAGE_MISSING with what to do about it */
 export async function loadDriver(): Promise<Driver> {
   try {
-    const loaded = (await import('zookeeper')) as unknown as { readonly default: Driver }
+    const loaded = (await import(packageName)) as { readonly default: Driver }
     return loaded.default
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
