@@ -21,6 +21,8 @@ export async function startRelay(target: () => number): Promise<Relay> {
       [upstream, client],
     ]) {
       open.add(from)
+      // Else it waits for more where an end sends several small messages in a row, and is measured with them.
+      from.setNoDelay()
       from.on('data', (chunk) => {
         if (!isFrozen) to.write(chunk)
       })

@@ -43,10 +43,7 @@ class ZookeeperStore implements ConfigStore {
 
   lineage(): Promise<string> {
     const { link, tree } = this.#parts
-    return link.call(async (c) => {
-      const [, lineage] = await Promise.all([c.sync(tree.root), tree.lineage(c)])
-      return lineage ?? tree.prepare(c)
-    })
+    return link.call(async (c) => (await tree.lineage(c)) ?? tree.prepare(c))
   }
 
   async get(document: string, { fresh = false }: ReadOptions = {}): Promise<Document | null> {

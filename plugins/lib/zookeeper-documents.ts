@@ -68,15 +68,14 @@ export class Documents {
     const { document, expect, writeId } = write
     const path = this.#tree.document(document)
     for (let tries = 0; tries < mostTries; tries++) {
-      const [lineage, found] = await Promise.all([this.#tree.lineage(c), this.#find(c, document, true)])
-      if (lineage === undefined) await this.#tree.prepare(c)
+      const found = await this.#find(c, document, true)
       const before = found.head
       const known = before && (await this.#known(c, before, writeId))
       if (known) return { status: 'committed', revision: known }
       const now = before?.head.revision
       if (now?.number !== expect?.number || now?.id !== expect?.id)
         return { status: 'conflict', head: before?.head ?? null }
-      if (!before) await this.#tree.ensure(c, path)
+      if (!before) await this.#begin(c, path)
       const next = storedOf(write)
       await this.#make(c, path, next, write.value)
       const { head, dropped } = headAfter(before, next)
@@ -144,12 +143,12 @@ export class Documents {
 
   /** @param fresh as of now, not as of when this server heard last */
   async #find(c: Connection, document: string, fresh: boolean): Promise<Found> {
-    const [, lineage, node] = await Promise.all([
+    const [, isBegun, node] = await Promise.all([
       fresh ? c.sync(this.#tree.root) : undefined,
-      this.#tree.lineage(c),
+      this.#tree.isBegun(c),
       c.get(this.#tree.document(document)),
     ])
-    if (lineage === undefined || !node) return { head: undefined, version: node?.stat.version }
+    if (!isBegun || !node) return { head: undefined, version: node?.stat.version }
     return { head: readHead(document, node.data), version: node.stat.version }
   }
 
@@ -159,12 +158,12 @@ export class Documents {
   }
 
   async #names(c: Connection, fresh: boolean): Promise<string[]> {
-    const [, lineage, nodes] = await Promise.all([
+    const [, isBegun, nodes] = await Promise.all([
       fresh ? c.sync(this.#tree.root) : undefined,
-      this.#tree.lineage(c),
+      this.#tree.isBegun(c),
       c.children(this.#tree.documents),
     ])
-    return lineage === undefined ? [] : (nodes ?? []).map(plainName)
+    return isBegun ? (nodes ?? []).map(plainName) : []
   }
 
   /** The revision that this write has made, if it is in the history. */
@@ -197,6 +196,12 @@ export class Documents {
     )
     const there = parts.flatMap((part) => (part ? [part.data] : []))
     return there.length === parts.length ? there : undefined
+  }
+
+  /** The node of a document that was never written; what that lies in, too. */
+  async #begin(c: Connection, path: string): Promise<void> {
+    if ((await this.#tree.lineage(c)) === undefined) await this.#tree.prepare(c)
+    await this.#tree.ensure(c, path)
   }
 
   async #make(c: Connection, path: string, stored: Stored, value: Uint8Array | null): Promise<void> {

@@ -35,6 +35,8 @@ export class Tree {
   readonly #announced: string
   readonly #base: string
   readonly #acl: readonly Acl[] | undefined
+  /** Over which it was seen that it is ours, and of our format. */
+  readonly #known = new WeakSet<Connection>()
 
   /** @param guarded only who is logged in as we are may read and change it */
   constructor(base: string, fleet: string, guarded: boolean) {
@@ -63,6 +65,14 @@ export class Tree {
   async lineage(connection: Connection): Promise<string | undefined> {
     const node = await connection.get(this.root)
     return node && node.data.length > 0 ? this.#lineageIn(node.data) : undefined
+  }
+
+  /** Whether there is anything; asked once of each connection, when there is. @throws MR_STORE_DATA */
+  async isBegun(connection: Connection): Promise<boolean> {
+    if (this.#known.has(connection)) return true
+    if ((await this.lineage(connection)) === undefined) return false
+    this.#known.add(connection)
+    return true
   }
 
   /** Begins it, where nobody has. @returns the lineage */

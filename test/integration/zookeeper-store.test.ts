@@ -87,8 +87,8 @@ describe('what is not ours is MR_STORE_DATA, and stays as it is', () => {
   ]
   test.each(cases)('%s', async (_why, path, data) => {
     const { base, url } = fresh()
+    await write((await makeStore({ url })).store, 'config', 'v1', null)
     const { store } = await makeStore({ url })
-    await write(store, 'config', 'v1', null)
     const eve = await stranger(server)
     const node = `${base}/default${path}`
     await eve.set(node, Buffer.from(data), -1)
