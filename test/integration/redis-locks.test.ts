@@ -272,7 +272,7 @@ describe('redlock', () => {
     for (const [nodes, message] of [
       [[1, 2, 3, 4].map(url), /odd number/],
       [[1, 2, 2].map(url), /named twice/],
-      [[1].map(url), />=3/],
+      [[1].map(url), /at least 3/],
     ] as const)
       await expect(makeLocker('redlock', { nodes })).rejects.toMatchObject({
         code: 'MR_PLUGIN_OPTIONS',
