@@ -57,7 +57,7 @@ export function pluginFiles(plugin: NewPlugin): Readonly<Record<string, string>>
 /** Of a checkout, `plugin new` cannot know whether it has been built. */
 const typesNote = ({ isCheckout, root }: CorePlace): string =>
   isCheckout
-    ? `The build takes the types of Millrace from \`dist/\` of its checkout: run \`npm run build\` in \`${root}\` once.\n\n`
+    ? `The build takes the types of Millrace from \`dist/\` of its checkout: run \`npm run build\` in \`${root}\` once.`
     : ''
 
 /** Only a filter is measured with requests of its own. */

@@ -37,6 +37,8 @@ export interface PluginInstance<K extends PluginKind = PluginKind> {
    * @throws MR_PLUGIN_OPTIONS before the instance has seen anything, MR_PLUGIN_FAULT when `reconfigure` threw
    */
   reconfigure(options: unknown): boolean
+  /** Calls a hook ahead of its time. @throws MR_PLUGIN_FAULT with the place, when the hook does */
+  attempt(hook: string, call: () => void): void
   /** Ends everything the instance was given. Idempotent; never rejects: faults are logged. */
   stop(): Promise<void>
 }
@@ -78,6 +80,13 @@ export async function createInstance<K extends PluginKind>(
     id: deps.id,
     loaded,
     reconfigure: (next) => reconfigure(scope, plugin, instance, next, deps.path),
+    attempt(hook, call) {
+      try {
+        call()
+      } catch (error) {
+        throw scope.error('MR_PLUGIN_FAULT', `threw: ${thrownIn(plugin, error)}`, hook, error)
+      }
+    },
     stop: () => scope.stop(),
   }
 }

@@ -14,6 +14,7 @@ import type { PlaneContext } from './plane-context.ts'
 import { ServiceQueue } from './service-queue.ts'
 import { type HttpBackend, ServiceRuntime } from './service-runtime.ts'
 import type { PlacedService } from './thread-snapshot.ts'
+import { tryUpdate } from './trial-view.ts'
 
 const breakerHooks: ReadonlySet<string> = new Set(['for', 'tryAcquire', 'settle'])
 const states = { closed: 0, open: 1, 'half-open': 2 } as const
@@ -47,6 +48,10 @@ export class ServiceBuilder {
     const { config, placement } = placed
     const prefix = `service/${config.name}`
     const algorithm = await draft.get('algorithm', `${prefix}/algorithm`, config.algorithm)
+    // Built-ins are tested, and tables large: only what a user has written is tried.
+    const made = draft.held.get(`${prefix}/algorithm`)?.plugin
+    if (algorithm.fresh && made && made.loaded.source !== 'built-in')
+      tryUpdate(made, algorithm.instance, { ...config, table: placement.table })
     let breaker: CircuitBreaker | undefined
     if (config.breaker)
       breaker = (await draft.get('circuit-breaker', `${prefix}/breaker`, config.breaker)).instance
@@ -90,7 +95,15 @@ export class ServiceBuilder {
         hook: hook ?? 'pick',
         level: 'warn',
         message: hook ? `${plugin} failed in ${hook}` : `algorithm ${plugin} ${wrongPick(backend)}`,
-        fields: { code: 'MR_PLUGIN_FAULT', plugin, service: config.name, backend: backend?.url, cause },
+        fields: {
+          ...{
+            code: 'MR_PLUGIN_FAULT',
+            plugin,
+            hook: hook ?? 'pick',
+            path: ofBreaker ? config.breaker?.path : config.algorithm.path,
+          },
+          ...{ service: config.name, backend: backend?.url, cause },
+        },
       })
     }
   }

@@ -40,6 +40,8 @@ export class ServiceRuntime {
   #view: ServiceView | undefined = undefined
   #seenEpoch = -1
   readonly #pick: ServicePick
+  /** Where the next choice in the algorithm's place begins to look. */
+  #turn = 0
   readonly #now: () => number
   /** `hook` and `error`: what threw; absent where the pick was wrong. */
   readonly onFault: (backend: Backend | undefined, hook?: string, error?: unknown) => void
@@ -174,11 +176,19 @@ export class ServiceRuntime {
       isTold = true
     }
     if (backend !== undefined && backend.availableIn === view && !request.excluded(backend)) return backend
-    const { available } = view
-    for (let i = 0; i < available.length; i++) {
-      if (request.excluded(available[i])) continue
-      if (!isTold) this.onFault(backend)
-      return available[i]
+    const instead = this.#chooseInstead(request, view.available)
+    if (instead !== undefined && !isTold) this.onFault(backend)
+    return instead
+  }
+
+  /** In the place of an algorithm at fault, or of one that rightly finds nobody. Goes round: one backend for all would fail next. */
+  #chooseInstead(request: ServicePick, available: readonly HttpBackend[]): HttpBackend | undefined {
+    const count = available.length
+    for (let i = 0; i < count; i++) {
+      const index = (this.#turn + i) % count
+      if (request.excluded(available[index])) continue
+      this.#turn = index + 1
+      return available[index]
     }
     return undefined
   }

@@ -3,7 +3,7 @@
  * tried, and stopped again. Kinds of the main thread are left out: a store, a sync or a health source would connect.
  */
 import type { PluginSource } from '../config/snapshot.ts'
-import type { Member } from '../contracts/algorithm.ts'
+import type { Algorithm, Member } from '../contracts/algorithm.ts'
 import { type AnyPlugin, type ThreadKind, threadKinds } from '../contracts/plugin.ts'
 import type { CodeFiles } from '../host/code-hash.ts'
 import type { MillraceError } from '../host/errors.ts'
@@ -12,6 +12,7 @@ import { loadPlugin } from '../host/loader.ts'
 import { parseOptions } from '../host/options.ts'
 import { builtIn, type LoadedPlugin } from '../host/registry.ts'
 import { scratchThreadDeps } from '../host/scratch-context.ts'
+import { tryUpdate } from '../proxy/trial-view.ts'
 import { buildTable, memberOf } from './placement.ts'
 import type { LoadedFile } from './reload.ts'
 import { everyUse } from './shared-keys.ts'
@@ -82,13 +83,25 @@ export async function trialPlugin(
   throw new TypeError(`no built-in ${kind} is called ${name}`)
 }
 
-/** Makes the instance, and the table where there is one, and leaves nothing. @throws MR_PLUGIN_* */
+/** Makes the instance, and the table where there is one, shows it the backends, and leaves nothing. @throws MR_PLUGIN_* */
 export async function tryUse(loaded: LoadedPlugin, trial: Trial): Promise<void> {
   const { kind, id, path, options, directory, threads, members } = trial
   const deps = scratchThreadDeps({ id, path, directory, trial: true }, threads)
   const made = await createInstance(loaded as unknown as LoadedPlugin<ThreadKind>, kind, options, deps)
-  await made.stop()
   const { definition } = loaded
-  if (definition.kind === 'algorithm' && definition.buildTable)
-    buildTable(definition, members, parseOptions(definition, options, path), path)
+  try {
+    if (definition.kind !== 'algorithm') return
+    const raw =
+      definition.buildTable && buildTable(definition, members, parseOptions(definition, options, path), path)
+    const table = raw && sharedCopy(raw)
+    tryUpdate(made, made.instance as Algorithm, { name: id, backends: members, table })
+  } finally {
+    await made.stop()
+  }
+}
+
+function sharedCopy(table: Uint8Array): Uint8Array<SharedArrayBuffer> {
+  const copy = new Uint8Array(new SharedArrayBuffer(table.byteLength))
+  copy.set(table)
+  return copy
 }

@@ -40,6 +40,16 @@ ${rest.replace('{ service: shop }', '{ service: shop, filters: [shape, { use: ga
   expect(err).toContain('3 problems')
 })
 
+test('an algorithm that cannot take the backends is found, with the place', async () => {
+  const directory = folderWith({
+    'row.ts': plugin('row', "return { update() { throw new Error('boom') }, pick() {} }", 'algorithm'),
+    'lb.yaml': `plugins: [./row.ts]\n${rest.replace('{ backends', '{ algorithm: row, backends')}`,
+  })
+  const { status, err } = await check(directory)
+  expect(status).toBe(2)
+  expect(err).toMatch(/MR_PLUGIN_FAULT services\.shop\.algorithm: .*update threw: row\.ts:\d+: boom/)
+})
+
 test('a table that cannot be built, and what built-in plugins need, are found too', async () => {
   const table = "buildTable(members) { throw new Error(members.map(({ url }) => url).join(' and ')) }"
   const directory = folderWith({

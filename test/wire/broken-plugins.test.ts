@@ -10,9 +10,9 @@ const serve = reusedLb({ directory })
 const plugins = ['./plugins/broken-algorithm.ts', './plugins/broken-breaker.ts']
 
 test.each([
-  ['update', { algorithm: 'broken-algorithm' }],
-  ['pick', { algorithm: 'broken-algorithm' }],
-  ['settled', { algorithm: 'broken-algorithm' }],
+  ['update', { algorithm: { use: 'broken-algorithm', hook: 'second' } }],
+  ['pick', { algorithm: { use: 'broken-algorithm', hook: 'pick' } }],
+  ['settled', { algorithm: { use: 'broken-algorithm', hook: 'settled' } }],
   ['for', { breaker: { use: 'broken-breaker', hook: 'for' } }],
   ['tryAcquire', { breaker: { use: 'broken-breaker', hook: 'tryAcquire' } }],
   ['settle', { breaker: { use: 'broken-breaker', hook: 'settle' } }],
@@ -55,4 +55,23 @@ test('a pick of nothing, where a backend is left, is told as such', async () => 
   expect((await client.request(request())).status).toBe(200)
   const line = await until('it is told', () => lb.log.find(({ message }) => /picks-nothing/.test(message)))
   expect(line.message).toBe('algorithm picks-nothing picked nothing although a backend was left')
+})
+
+test('in the place of an algorithm at fault the backends take turns', async () => {
+  const backends = await Promise.all([1, 2, 3].map(() => rawBackend()))
+  const algorithm = { use: 'broken-algorithm', hook: 'pick' }
+  const lb = await startLb(simpleConfig(backends, { plugins, service: { algorithm } }), { directory })
+  const client = await rawClient(lb.port)
+  for (let i = 0; i < 12; i++) expect((await client.request(request())).status).toBe(200)
+  expect(backends.map((backend) => backend.requests.length)).toEqual([4, 4, 4])
+})
+
+test('an algorithm whose update throws does not begin: told with its place', async () => {
+  const backend = await rawBackend()
+  const algorithm = { use: 'broken-algorithm', hook: 'update' }
+  const starting = startLb(simpleConfig([backend], { plugins, service: { algorithm } }), { directory })
+  await expect(starting).rejects.toMatchObject({
+    code: 'MR_PLUGIN_FAULT',
+    message: expect.stringMatching(/update.*broken-algorithm\.ts:\d+/),
+  })
 })
