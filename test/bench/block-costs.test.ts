@@ -74,7 +74,6 @@ describe('a Node program', () => {
   test('that allocates next to nothing has next to nothing', async () => {
     const { values } = await load(await program('idle'), 1)
     expect(values.allocated).toBeLessThan(20 * 1024 * 1024)
-    expect(values.loopBusy).toBeLessThan(0.9)
   })
 
   test('that blocks its loop for a known time: at least that share is busy', async () => {
