@@ -24,7 +24,8 @@ export interface FleetNode {
 /** Who is in the fleet, as far as this node knows. Without a store: this node alone. */
 export interface Members {
   readonly self: FleetNode
-  /** All records, this node's included, sorted by id. The same array until something changes. */
+  /** All records, this node's included, sorted by id; without those of LB servers that were gone for ten minutes. The same array until
+   * something changes. */
   all(): readonly FleetNode[]
   /** Calls `changed` after each change of {@link all}, coalesced, until the timer is cancelled or the instance stops. */
   watch(changed: () => void): Timer
