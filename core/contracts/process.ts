@@ -61,13 +61,14 @@ export interface Network {
   onMessage(handle: (message: Received) => void): void
   /**
    * Asks another node and waits for its answer (a stream, 8 MiB at most each way).
-   * @throws MR_NETWORK: not reached, no answer in time, no handler there, or the handler threw. Whether the other side has acted
-   *   is then not known
+   * @param options `node`: id of the node that is meant; without it whoever is there may answer
+   * @throws MR_NETWORK: not reached, no answer in time, another node than the one that is meant answers, no handler there, or the
+   *   handler threw. Whether the other side has acted is then not known
    */
   request(
     address: string,
     payload: Uint8Array,
-    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal; readonly node?: string },
   ): Promise<Uint8Array>
   /** Answers the requests to this plugin. One handler; a second replaces the first. */
   onRequest(handle: (message: Received) => Uint8Array | PromiseLike<Uint8Array>): void
