@@ -24,7 +24,8 @@ export interface FleetNode {
 /** Who is in the fleet, as far as this node knows. Without a store: this node alone. */
 export interface Members {
   readonly self: FleetNode
-  /** All records, this node's included, sorted by id. The same array until something changes. */
+  /** All records, this node's included, sorted by id; without those of LB servers that were gone for ten minutes. The same array until
+   * something changes. */
   all(): readonly FleetNode[]
   /** Calls `changed` after each change of {@link all}, coalesced, until the timer is cancelled or the instance stops. */
   watch(changed: () => void): Timer
@@ -60,13 +61,14 @@ export interface Network {
   onMessage(handle: (message: Received) => void): void
   /**
    * Asks another node and waits for its answer (a stream, 8 MiB at most each way).
-   * @throws MR_NETWORK: not reached, no answer in time, no handler there, or the handler threw. Whether the other side has acted
-   *   is then not known
+   * @param options `node`: id of the node that is meant; without it whoever is there may answer
+   * @throws MR_NETWORK: not reached, no answer in time, another node than the one that is meant answers, no handler there, or the
+   *   handler threw. Whether the other side has acted is then not known
    */
   request(
     address: string,
     payload: Uint8Array,
-    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal; readonly node?: string },
   ): Promise<Uint8Array>
   /** Answers the requests to this plugin. One handler; a second replaces the first. */
   onRequest(handle: (message: Received) => Uint8Array | PromiseLike<Uint8Array>): void

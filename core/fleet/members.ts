@@ -1,4 +1,7 @@
-/** Who is in the fleet, by the durable records `node/<id>` of its store. Read beside everything else, and only where a plugin asks. */
+/**
+ * Who is in the fleet, by the durable records `node/<id>` of its store. Read beside everything else, and only where a plugin asks.
+ * Nobody deletes the record of an LB server that is gone: it is left out once its lease, of the same name, was missing for long.
+ */
 import type { ConfigStore } from '../contracts/config-store.ts'
 import type { Log, Timer } from '../contracts/plugin.ts'
 import type { FleetNode, Members } from '../contracts/process.ts'
@@ -7,22 +10,37 @@ import { parseNodeAddress } from './address.ts'
 
 export interface MembersDeps {
   readonly self: FleetNode
-  readonly store: Pick<ConfigStore, 'heads' | 'get'>
+  readonly store: Pick<ConfigStore, 'heads' | 'get' | 'leases'>
   readonly clock: RawClock
   random(): number
   readonly log: Log
   /** How often the records are looked at (jitter ± 25 %); default 10 s. After a failure 2 s. */
   readonly lookMs?: number
+  /** An LB server whose lease was missing in all looks of so long is gone; default 10 min. */
+  readonly goneMs?: number
+}
+
+interface Known {
+  /** Id of the revision that the record was read in. */
+  readonly revision: string
+  /** Undefined: no node's record. */
+  readonly node: FleetNode | undefined
+  /** For how long looks have not found its lease; undefined: the last has. */
+  missedMs: number | undefined
 }
 
 const prefix = 'node/'
 const againMs = 2000
+const defaultLookMs = 10_000
+const defaultGoneMs = 600_000
 
 export class StoreMembers implements Members {
   readonly self: FleetNode
   readonly #deps: MembersDeps
-  /** By document, with the id of the revision that it was read in; undefined: no node's record. */
-  readonly #records = new Map<string, { readonly revision: string; readonly node: FleetNode | undefined }>()
+  /** By document. */
+  readonly #records = new Map<string, Known>()
+  /** When the leases were seen last. */
+  #leasesAt: number | undefined
   readonly #watchers = new Set<() => void>()
   #all: readonly FleetNode[]
   #timer: RawTimer | undefined
@@ -60,7 +78,7 @@ export class StoreMembers implements Members {
   }
 
   async #look(): Promise<void> {
-    const { clock, random, log, lookMs = 10_000 } = this.#deps
+    const { clock, random, log, lookMs = defaultLookMs } = this.#deps
     let waitMs = lookMs
     try {
       await this.#read()
@@ -81,13 +99,54 @@ export class StoreMembers implements Members {
     for (const { document, revision, tombstone } of heads) {
       if (this.#records.get(document)?.revision === revision.id) continue
       const value = tombstone ? null : ((await store.get(document))?.value ?? null)
-      this.#records.set(document, { revision: revision.id, node: nodeOf(document, value) })
+      this.#records.set(document, {
+        revision: revision.id,
+        node: nodeOf(document, value),
+        missedMs: undefined,
+      })
     }
+    this.#show()
+    await this.#lookForLeases()
     this.#show()
   }
 
+  async #lookForLeases(): Promise<void> {
+    const { store, clock, log, lookMs = defaultLookMs } = this.#deps
+    if (![...this.#records.values()].some((known) => this.#needsLease(known))) return
+    let names: Set<string>
+    try {
+      names = new Set((await store.leases(prefix)).map(({ name }) => name))
+    } catch (error) {
+      // The records were read: who was there stays, and who is new is seen all the same.
+      log.debug('the leases of the nodes cannot be read', { error })
+      return
+    }
+    const now = clock.now()
+    // Nobody was looking in a longer pause (a store that was away, a process that stood still).
+    const passed = Math.min(now - (this.#leasesAt ?? now), 2 * lookMs)
+    this.#leasesAt = now
+    // A store that has just lost all leases says nothing about the nodes.
+    if (names.size === 0) return
+    for (const [document, known] of this.#records) {
+      const before = known.missedMs
+      if (names.has(document)) known.missedMs = undefined
+      else known.missedMs = before === undefined ? 0 : before + passed
+    }
+  }
+
+  /** Others than LB servers hold none. */
+  #needsLease({ node }: Known): boolean {
+    return node?.role === 'lb' && node.id !== this.self.id
+  }
+
+  #isGone(known: Known): boolean {
+    return this.#needsLease(known) && (known.missedMs ?? 0) >= (this.#deps.goneMs ?? defaultGoneMs)
+  }
+
   #show(): void {
-    const others = [...this.#records.values()].flatMap(({ node }) => node ?? [])
+    const others = [...this.#records.values()].flatMap((known) =>
+      this.#isGone(known) ? [] : (known.node ?? []),
+    )
     const all = [...others.filter(({ id }) => id !== this.self.id), this.self].sort((a, b) =>
       a.id < b.id ? -1 : 1,
     )

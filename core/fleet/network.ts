@@ -163,7 +163,7 @@ export class FleetNetwork {
     purpose: string,
     address: string,
     payload: Uint8Array,
-    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+    { timeoutMs, signal, node }: Parameters<Network['request']>[2],
   ): Promise<Uint8Array> {
     const to = addressOf(address)
     this.#checkReach(to, address)
@@ -177,6 +177,10 @@ export class FleetNetwork {
       const wanted = answerTo(purpose, this.#deps.self.boot, this.#envelopes.counter)
       const opened = this.#envelopes.open(await this.#post(to, sealed, AbortSignal.any(ends)))
       if (opened?.purpose !== wanted) throw new Error('its answer does not prove itself')
+      if (node !== undefined && opened.from !== node)
+        throw new Error(
+          `the node ${opened.from} answers there, not ${node}: is node.advertise of one of them wrong?`,
+        )
       return opened.payload
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause)

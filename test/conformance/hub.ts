@@ -40,8 +40,7 @@ export class Hub {
       onMessage: (handle) => {
         peer.onMessage = handle
       },
-      request: (address, payload, { timeoutMs, signal }) =>
-        this.#request(node, address, received(node, payload), timeoutMs, signal),
+      request: (address, payload, options) => this.#request(node, address, received(node, payload), options),
       onRequest: (handle) => {
         peer.onRequest = handle
       },
@@ -52,22 +51,23 @@ export class Hub {
     from: FleetNode,
     to: string,
     message: Received,
-    timeoutMs: number,
-    signal: AbortSignal | undefined,
+    { timeoutMs, signal, node }: Parameters<Network['request']>[2],
   ): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       const fail = (why: string): void => reject(new MillraceError('MR_NETWORK', `${to}: ${why}`))
       const late = this.#time.clock().after(timeoutMs, () => fail('no answer in time'))
       signal?.addEventListener('abort', () => fail('given up'), { once: true })
       this.#later(async () => {
-        const handle = this.#reach(from, to)?.onRequest
+        const peer = this.#reach(from, to)
+        const handle = peer?.onRequest
         if (!handle) return
         try {
           const answer = (await handle(message)).slice()
           this.#later(() => {
             if (!this.#reach(from, to)) return
             late.cancel()
-            resolve(answer)
+            if (node === undefined || peer.node.id === node) resolve(answer)
+            else fail(`${peer.node.id} answers there, not ${node}`)
           })
         } catch {
           late.cancel()

@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { StoreMembers } from '../../core/fleet/members.ts'
 import { systemClock } from '../../core/host/clock.ts'
 import { MemoryStore } from '../conformance/memory-store.ts'
@@ -41,4 +41,121 @@ test('members are those of the records, followed as they change; what is no reco
   await put('b', null)
   await until('it is gone', () => members.all().length === 1)
   expect(changes).toBe(3)
+})
+
+describe('the record of an LB server that is gone', () => {
+  const minute = 60_000
+
+  /** Node a looks; b has a record. Whose lease is held says `held`, and is renewed for as long. */
+  async function fleet() {
+    const time = new FakeTime()
+    const data = new MemoryStore(time)
+    const client = data.client()
+    const self = { id: 'a', boot: 'x', role: 'lb', address: '10.0.0.1:1', zone: '' } as const
+    const broken = { leases: false }
+    const members = new StoreMembers({
+      ...{ self, clock: time.clock(), random: () => 0.5 },
+      log: { debug() {}, info() {}, warn() {}, error() {} },
+      store: {
+        heads: (prefix) => client.heads(prefix),
+        get: (document) => client.get(document),
+        leases: async (prefix) => {
+          if (broken.leases) throw new Error('no leases here')
+          return client.leases(prefix)
+        },
+      },
+    })
+    onTestFinished(() => members.stop())
+    const held = new Set(['a', 'b'])
+    const pass = async (ms: number) => {
+      for (let passed = 0; passed < ms; passed += 5000) {
+        for (const id of held) await client.lease(`node/${id}`, `${id}/1`, 15_000)
+        await time.advanceAsync(5000)
+      }
+    }
+    let writes = 0
+    const write = async (id: string, boot: string, role = 'lb') => {
+      const head = data.documents.get(`node/${id}`)?.history[0].revision ?? null
+      const value = Buffer.from(JSON.stringify({ ...self, id, boot, role, address: '10.0.0.2:1' }))
+      await client.put(`node/${id}`, value, head, `write-${++writes}-0123456789`, { by: 'test' })
+    }
+    await write('b', 'y')
+    const others = () => members.all().flatMap(({ id, boot }) => (id === 'a' ? [] : `${id} ${boot}`))
+    members.watch(() => {})
+    await pass(minute)
+    expect(others()).toEqual(['b y'])
+    return { data, client, held, pass, write, others, broken }
+  }
+
+  test('is left out ten minutes after its lease was seen last, and back with its lease', async () => {
+    const { held, pass, others } = await fleet()
+    held.delete('b')
+    await pass(10 * minute)
+    expect(others()).toEqual(['b y'])
+    await pass(minute)
+    expect(others()).toEqual([])
+    held.add('b')
+    await pass(20_000)
+    expect(others()).toEqual(['b y'])
+  })
+
+  test('is back with a newer record, for ten minutes where no lease follows', async () => {
+    const { held, pass, others, write } = await fleet()
+    held.delete('b')
+    await pass(11 * minute)
+    expect(others()).toEqual([])
+    await write('b', 'z')
+    await pass(20_000)
+    expect(others()).toEqual(['b z'])
+    await pass(11 * minute)
+    expect(others()).toEqual([])
+  })
+
+  test('stays while its lease is only missing now and then', async () => {
+    const { held, pass, others } = await fleet()
+    for (let round = 0; round < 5; round++) {
+      held.delete('b')
+      await pass(9 * minute)
+      held.add('b')
+      await pass(20_000)
+    }
+    expect(others()).toEqual(['b y'])
+  })
+
+  test('stays where the leases cannot be read, or where the store has lost them all; records are followed all the same', async () => {
+    const { held, pass, others, write, broken } = await fleet()
+    broken.leases = true
+    held.delete('b')
+    await pass(30 * minute)
+    await write('c', 'y')
+    await pass(20_000)
+    expect(others()).toEqual(['b y', 'c y'])
+    broken.leases = false
+    held.clear()
+    await pass(30 * minute)
+    expect(others()).toEqual(['b y', 'c y'])
+  })
+
+  test('is not judged by the time in which the store was away', async () => {
+    const { held, pass, others, client } = await fleet()
+    held.delete('b')
+    await pass(minute)
+    const names = [...held]
+    held.clear()
+    client.cut = true
+    await pass(30 * minute)
+    client.cut = false
+    for (const name of names) held.add(name)
+    await pass(minute)
+    expect(others()).toEqual(['b y'])
+    await pass(10 * minute)
+    expect(others()).toEqual([])
+  })
+
+  test('stays where it is one of a node that holds no lease', async () => {
+    const { pass, others, write } = await fleet()
+    await write('d', 'y', 'dns')
+    await pass(30 * minute)
+    expect(others()).toEqual(['b y', 'd y'])
+  })
 })

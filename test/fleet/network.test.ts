@@ -48,6 +48,18 @@ test('a datagram arrives with who has sent it, and a request is answered', async
   expect((await a.port.request(b.address, long, { timeoutMs: 20_000 })).length).toBe(long.length + 3)
 })
 
+test('an answer counts only if it is of the node that was meant', async () => {
+  const [a, b] = [await node('a'), await node('b')]
+  b.port.onRequest(echo)
+  await b.network.ready()
+  const ask = (meant: string) => a.port.request(b.address, bytes('?'), { timeoutMs: 5000, node: meant })
+  expect(Buffer.from(await ask('b')).toString()).toBe('a: ?')
+  await expect(ask('c')).rejects.toMatchObject({
+    code: 'MR_NETWORK',
+    message: expect.stringContaining('the node b answers there, not c'),
+  })
+})
+
 test('plugins hear only their own kind and name, and a datagram is no request', async () => {
   const [a, b] = [await node('a'), await node('b')]
   const heard = ear(b)

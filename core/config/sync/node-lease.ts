@@ -11,9 +11,11 @@ const ttlMs = 15_000
 const renewMs = 5000
 const retryMs = 1000
 const mostReleaseMs = 500
+/** The lease of a process that was killed has lapsed by then: whoever holds the name lives. */
+const namesakeMs = 2 * ttlMs
 
 export interface NodeLeaseDeps {
-  readonly store: Pick<ConfigStore, 'lease'>
+  readonly store: Pick<ConfigStore, 'lease' | 'leases'>
   readonly clock: RawClock
   readonly log: Log
   readonly node: { readonly id: string; readonly boot: string }
@@ -24,7 +26,9 @@ export class NodeLease {
   #lease: Lease | undefined
   #timer: RawTimer | undefined
   #stopped = false
-  #told = false
+  /** Since when another has held the name. */
+  #lostAt: number | undefined
+  #warned = false
 
   constructor(deps: NodeLeaseDeps) {
     this.#deps = deps
@@ -59,14 +63,29 @@ export class NodeLease {
     try {
       if (this.#lease && (await this.#lease.renew())) return true
       this.#lease = await store.lease(name, `${node.id}/${node.boot}`, ttlMs)
-      // The process before this one, killed; or a node of the same id, which is a mistake.
-      if (!this.#lease && !this.#told) log.info(`${name} is still held by another process of this id`)
-      this.#told = !this.#lease
+      if (this.#lease) this.#lostAt = undefined
+      else await this.#isHeldByAnother(name)
       return this.#lease !== undefined
     } catch (error) {
       // The engine of the config says that the store is down.
       log.debug(`${name} cannot be held now`, { error })
       return false
     }
+  }
+
+  /** By the process before this one, killed; or by a node of the same id, which is a mistake. */
+  async #isHeldByAnother(name: string): Promise<void> {
+    const { store, node, clock, log } = this.#deps
+    if (this.#lostAt === undefined) log.info(`${name} is still held by another process of this id`)
+    this.#lostAt ??= clock.now()
+    if (this.#warned || clock.now() - this.#lostAt < namesakeMs) return
+    // Not asked again at once: a store that gives no leases for a while, after a restart, knows of no holder.
+    this.#lostAt = clock.now()
+    const other = (await store.leases(name)).find((lease) => lease.name === name)
+    if (!other || other.holder === `${node.id}/${node.boot}`) return
+    this.#warned = true
+    log.warn(
+      `another process has the node id ${node.id} too: ${other.holder} holds the lease ${name}; expected one of each id (node.id)`,
+    )
   }
 }

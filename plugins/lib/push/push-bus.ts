@@ -22,6 +22,8 @@ const lateComersMs = 60_000
 const askedEachBeat = 3
 const missedBeats = 3
 
+type Place = Pick<FleetNode, 'id' | 'address'>
+
 export class PushBus implements ConfigSync {
   readonly #context: SyncContext
   readonly #heartbeatMs: number
@@ -84,11 +86,12 @@ export class PushBus implements ConfigSync {
     })
   }
 
-  async #receive({ payload }: Received): Promise<Uint8Array> {
+  async #receive({ from, payload }: Received): Promise<Uint8Array> {
     const call = decodeCall(payload)
     if (call.type === 'hint') this.#hint(call.document, call.revision)
     if (call.type !== 'callback') return answer(!this.#context.signal.aborted)
-    return answer(await this.#call(call.address, { type: 'ring' }, callbackMs).catch(() => false))
+    const caller = { id: from, address: call.address }
+    return answer(await this.#call(caller, { type: 'ring' }, callbackMs).catch(() => false))
   }
 
   #hint(document: string, revision: RevisionRef): void {
@@ -97,9 +100,10 @@ export class PushBus implements ConfigSync {
     this.#context.hint(document, revision)
   }
 
-  async #call(address: string, call: Call, timeoutMs: number): Promise<boolean> {
+  /** Where two nodes advertise one address, whoever is there may answer: only the one that is meant counts. */
+  async #call({ id, address }: Place, call: Call, timeoutMs: number): Promise<boolean> {
     const { network, signal } = this.#context
-    return isYes(await network.request(address, encodeCall(call), { timeoutMs, signal }))
+    return isYes(await network.request(address, encodeCall(call), { timeoutMs, signal, node: id }))
   }
 
   #others(): FleetNode[] {
@@ -116,7 +120,7 @@ export class PushBus implements ConfigSync {
       ...{ name: `${node.id} at ${node.address}`, clock, log },
       random: () => random(),
       call: async (document, revision) => {
-        if (!(await this.#call(node.address, { type: 'hint', document, revision }, callMs)))
+        if (!(await this.#call(node, { type: 'hint', document, revision }, callMs)))
           throw new Error(`${node.address}: it has stopped`)
       },
       hasTaken: (document, revision) => hasTaken(store, node.id, document, revision),
@@ -169,12 +173,10 @@ export class PushBus implements ConfigSync {
     const { members, random } = this.#context
     const { address } = members.self
     const others = this.#others()
-    if (others.length === 0) return this.#call(address, { type: 'ring' }, callMs).catch(() => false)
+    if (others.length === 0) return this.#call(members.self, { type: 'ring' }, callMs).catch(() => false)
     for (let asked = 0; asked < askedEachBeat && others.length > 0; asked++) {
       const [other] = others.splice(Math.floor(random() * others.length), 1)
-      const isHeard = await this.#call(other.address, { type: 'callback', address }, callMs).catch(
-        () => false,
-      )
+      const isHeard = await this.#call(other, { type: 'callback', address }, callMs).catch(() => false)
       if (isHeard) return true
     }
     return false

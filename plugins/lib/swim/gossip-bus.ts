@@ -69,8 +69,7 @@ export class GossipBus implements ConfigSync {
 
   #findMembers(): void {
     const { members, clock } = this.#context
-    const places = members.all().map(({ address }) => address)
-    this.#driver.swim.candidates(clock.now(), [...new Set([...this.#options.seeds, ...places])])
+    this.#driver.swim.candidates(clock.now(), this.#options.seeds, members.all())
     this.#driver.goOn()
   }
 

@@ -8,6 +8,7 @@
 import { Agenda } from './agenda.ts'
 import { Broadcasts } from './broadcasts.ts'
 import { Bulletin } from './bulletin.ts'
+import { Places } from './places.ts'
 import type { Peer, SwimDeps } from './port.ts'
 import { Prober } from './prober.ts'
 import { exchangeMs, retransmitLimit, suspicionMs } from './settings.ts'
@@ -37,9 +38,8 @@ export class Swim {
   readonly #bulletin = new Bulletin()
   readonly #table: MemberTable
   readonly #prober: Prober
+  readonly #places: Places
   #incarnation: number
-  /** Addresses where members may be. */
-  #candidates: readonly string[] = []
   #meetAgain = Number.NEGATIVE_INFINITY
   #left = false
 
@@ -48,6 +48,7 @@ export class Swim {
     // A later start of the same node comes after the earlier one, whatever was said of that.
     this.#incarnation = Math.max(1, Math.floor(deps.wall()))
     this.#table = new MemberTable(() => deps.random())
+    this.#places = new Places(deps.self, this.#table)
     this.#prober = new Prober({
       ...{ agenda: this.#agenda, settings: deps.settings, table: this.#table },
       random: () => deps.random(),
@@ -119,16 +120,16 @@ export class Swim {
     for (const news of whole.news) this.#note(now, news)
   }
 
-  /** Addresses where members may be: seeds, and those of the store's records. */
-  candidates(now: number, addresses: readonly string[]): void {
-    this.#candidates = addresses
+  /** Where members may be: addresses, and the store's records of nodes, all of which are to be heard. */
+  candidates(now: number, addresses: readonly string[], records: readonly Peer[] = []): void {
+    this.#places.set(addresses, records)
     this.#agenda.hasten('rejoin', now)
   }
 
-  /** Nobody is missing: what is announced anywhere in the fleet would be heard here. */
+  /** Nobody is missing, nor was for so long that it is forgotten: what is announced anywhere in the fleet would be heard here. */
   get isWhole(): boolean {
-    if (this.#table.count('dead') > 0) return false
-    return this.#table.count('alive', 'suspect') > 0 || this.#outsiders().length === 0
+    if (this.#table.count('dead') > 0 || !this.#places.areHeard) return false
+    return this.#table.count('alive', 'suspect') > 0 || !this.#places.areOpen
   }
 
   count(...states: readonly MemberState[]): number {
@@ -219,6 +220,7 @@ export class Swim {
     const place = state === 'alive' ? { boot, address } : {}
     this.#broadcasts.add(`member ${id}`, { claim: { state, id, incarnation, ...place } })
     this.#watch(now, member)
+    this.#places.changed(member)
     if (state !== before) this.#deps.port.changed(member, before)
   }
 
@@ -272,13 +274,8 @@ export class Swim {
     const isAlone = this.#table.count('alive', 'suspect') === 0
     const wait = (isAlone ? settings.probeMs : settings.rejoinMs) * (0.75 + random() / 2)
     this.#agenda.set('rejoin', now + wait, (then) => this.#rejoin(then))
-    const places = [...this.#table.addresses('dead'), ...this.#outsiders()]
+    const places = [...this.#table.addresses('dead'), ...this.#places.outsiders()]
     if (places.length > 0) port.exchange(places[Math.floor(random() * places.length)], this.state())
-  }
-
-  #outsiders(): string[] {
-    const known = new Set([this.#deps.self.address, ...this.#table.addresses()])
-    return this.#candidates.filter((address) => !known.has(address))
   }
 
   /** With what there is to tell, as far as it fits. */
