@@ -149,8 +149,9 @@ export class StoreFollower {
     const sync = this.#sync?.sync
     if (!sync?.announce) return
     const { number, id } = revision
-    sync
-      .announce(document, { number, id })
+    // What a plugin throws at once must not fail the write, which is committed.
+    Promise.resolve()
+      .then(() => sync.announce?.(document, { number, id }))
       .then(() => this.#store?.store.markAnnounced(document, { number, id }))
       .catch((error: unknown) => this.#options.log.debug(`${document} was not announced`, { error }))
   }
