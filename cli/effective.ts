@@ -183,9 +183,10 @@ export function effectiveConfig(config: Config, redact: (text: string) => string
   return withoutSecrets(everything(config), redact) as Plain
 }
 
+/** A command may hold anything of the environment, and in any place. */
 function backupText({ to, incrementalMs, fullMs, keep }: BackupConfig): Plain {
   return {
-    ...(to.kind === 'folder' ? { to: to.folder } : { command: to.command }),
+    ...(to.kind === 'folder' ? { to: to.folder } : { command: hidden }),
     incremental: durationText(incrementalMs),
     full: durationText(fullMs),
     keep,

@@ -30,7 +30,8 @@ export async function backup(host: Host, flags: BackupFlags): Promise<void> {
   await withStore(terminal, flags, { make: false }, async ({ store }) => {
     const folder = to === undefined ? undefined : new BackupFolder(path.resolve(terminal.directory, to))
     const { env, directory } = terminal
-    const target = folder ?? new BackupCommand({ command: command ?? '', clock: systemClock, env, directory })
+    const own = { command: command ?? '', place: '--command' }
+    const target = folder ?? new BackupCommand({ ...own, clock: systemClock, env, directory })
     const base = incremental ? await folder?.newest(fleet) : undefined
     const made = await takeBackup({ store, fleet, at: systemClock.wall(), base })
     if (!made) throw new UsageError(`the store holds nothing of the fleet ${fleet} that could be backed up`)

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { headIn, type ParsedBackup, parseBackup } from '../../core/config/backup/format.ts'
 import { checkDynamic } from '../../core/config/dynamic.ts'
 import { unifiedDiff } from '../../core/config/line-diff.ts'
+import { decodeOverrides, overridesDocument, overridesSchema } from '../../core/config/overrides.ts'
 import { configDocument } from '../../core/config/sync/value.ts'
 import type { ConfigStore, Document } from '../../core/contracts/index.ts'
 import { MillraceError } from '../../core/host/errors.ts'
@@ -39,8 +40,9 @@ export async function restore(host: Host, file: string, flags: StoreFlags & Writ
     const changes: Change[] = []
     for (const document of Object.keys(header.heads).sort()) {
       const change = await changeOf(store, backup, document, name)
-      if (change.document === configDocument && !change.wanted.tombstone)
+      if (document === configDocument && !change.wanted.tombstone)
         await checkDynamic(dataOf(change.wanted), `${name}: ${document}`, registry.catalog())
+      if (document === overridesDocument) checkOverrides(change.wanted, name)
       if (show(host, change)) changes.push(change)
     }
     if (changes.length === 0) return
@@ -76,6 +78,17 @@ async function changeOf(
   if (!wanted)
     throw new MillraceError('MR_BACKUP', `${name} holds no revision of ${document}, though it says so`)
   return { document, wanted, head: await store.get(document, { fresh: true }) }
+}
+
+/** @throws MR_STORE_DATA when no node of this version could use them: breakers and drains would stay as they are */
+function checkOverrides({ value, note, revision }: Document, name: string): void {
+  const { schema = 1 } = note
+  if (schema > overridesSchema)
+    throw new MillraceError(
+      'MR_STORE_DATA',
+      `${name}: the overrides are written in schema ${schema}, and this version reads up to ${overridesSchema}; update it first`,
+    )
+  decodeOverrides(value, revision.number)
 }
 
 /** Says what changes. @returns whether anything does */

@@ -5,7 +5,9 @@ import type { ConfigSync } from '../contracts/config-sync.ts'
 import type { RawClock } from './clock.ts'
 import { type LockDeps, openLock } from './open-lock.ts'
 
-export interface OpenRelayDeps extends LockDeps, Pick<RelayDeps, 'pollMs' | 'ttlMs' | 'standbyMs'> {
+export interface OpenRelayDeps
+  extends LockDeps,
+    Pick<RelayDeps, 'documents' | 'pollMs' | 'ttlMs' | 'standbyMs'> {
   readonly store: ConfigStore
   readonly sync: ConfigSync
   readonly clock: RawClock
@@ -19,12 +21,12 @@ export interface OpenRelay {
 
 /** @returns undefined where the sync announces nothing: the store itself tells of its changes, or it is polled */
 export async function openRelay(deps: OpenRelayDeps): Promise<OpenRelay | undefined> {
-  const { store, sync, clock, log, pollMs, ttlMs, standbyMs } = deps
+  const { store, sync, documents, clock, log, pollMs, ttlMs, standbyMs } = deps
   if (!sync.announce) return undefined
   const announce = sync.announce.bind(sync)
   const lock = await openLock({ use: 'store', options: {}, path: 'store' }, deps)
   const relay = new Relay({
-    ...{ store, sync: { announce }, locker: lock.locker, clock, log, pollMs, ttlMs, standbyMs },
+    ...{ store, sync: { announce }, documents, locker: lock.locker, clock, log, pollMs, ttlMs, standbyMs },
     random: () => deps.random(),
   })
   relay.start()

@@ -24,6 +24,8 @@ import type { ApplyResult } from './apply.ts'
 import { Halves } from './halves.ts'
 import type { LbServer } from './lb-server.ts'
 
+const followed = [configDocument, overridesDocument]
+
 /** How long the relay and the backups have to give their locks back. */
 const besideMs = 1000
 
@@ -106,7 +108,7 @@ export class StoreFollower {
     this.#lease = new NodeLease({ store, clock, log, node: { id: node.id, boot } })
     this.#lease.start()
     this.#sync = await openSync(use, {
-      ...{ fleet, fleetKeys, registry, store, self, documents: [configDocument, overridesDocument] },
+      ...{ fleet, fleetKeys, registry, store, self, documents: followed },
       ...{ directory, clock, random, log },
       metrics: server.metricsOf('sync', use.use),
       hint: (document, revision) => {
@@ -120,7 +122,7 @@ export class StoreFollower {
     })
     const metrics = server.metricsOf('lock', 'store')
     const parts = { registry, store, fleet, self, clock, random, log, metrics }
-    this.#relay = await openRelay({ ...parts, sync: this.#sync.sync })
+    this.#relay = await openRelay({ ...parts, sync: this.#sync.sync, documents: followed })
     const { backup } = config.bootstrap
     if (backup) this.#backups = await openBackups(backup, { ...parts, env: this.#options.env ?? process.env })
     await started
@@ -149,8 +151,9 @@ export class StoreFollower {
     const sync = this.#sync?.sync
     if (!sync?.announce) return
     const { number, id } = revision
-    sync
-      .announce(document, { number, id })
+    // What a plugin throws at once must not fail the write, which is committed.
+    Promise.resolve()
+      .then(() => sync.announce?.(document, { number, id }))
       .then(() => this.#store?.store.markAnnounced(document, { number, id }))
       .catch((error: unknown) => this.#options.log.debug(`${document} was not announced`, { error }))
   }

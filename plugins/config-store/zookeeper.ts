@@ -99,7 +99,8 @@ class ZookeeperStore implements ConfigStore {
     checkLease(name, holder, ttlMs)
     const { link, leases } = this.#parts
     const { clock, signal } = this.#context
-    const taken = await link.call((c) => leases.take(c, name, holder, ttlMs))
+    const givenBack = () => this.#holdings.givenBack(name)
+    const taken = await link.call((c) => leases.take(c, name, holder, ttlMs, givenBack))
     if (!taken) return undefined
     const { token, sentAt } = taken
     const calls = {

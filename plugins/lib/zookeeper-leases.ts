@@ -46,8 +46,17 @@ export class Leases {
     this.#clock = clock
   }
 
-  /** @returns undefined when another holds it */
-  async take(c: Connection, name: string, holder: string, ttlMs: number): Promise<Taken | undefined> {
+  /**
+   * @param givenBack a token that the holder has released, though that may not have arrived: it does not come back
+   * @returns undefined when another holds it
+   */
+  async take(
+    c: Connection,
+    name: string,
+    holder: string,
+    ttlMs: number,
+    givenBack: () => number | undefined = () => undefined,
+  ): Promise<Taken | undefined> {
     const path = this.#tree.lease(name)
     for (let tries = 0; tries < mostTries; tries++) {
       const [, known, node] = await Promise.all([c.sync(this.#tree.root), this.#tree.lineage(c), c.get(path)])
@@ -60,10 +69,14 @@ export class Leases {
       const mine = held?.holder === holder
       if (held && !mine && !(await this.#isOver(c, name, node, held))) return undefined
       // Taken again it is the same, and not shorter for those who had it before.
-      const number = mine ? held.token : (await this.#tick(c)).mzxid
-      const next: Held = { holder, token: number, ttlMs: mine ? Math.max(held.ttlMs, ttlMs) : ttlMs }
+      const same = mine && held.token !== givenBack()
+      const number = same ? held.token : (await this.#tick(c)).mzxid
+      const next: Held = { holder, token: number, ttlMs: same ? Math.max(held.ttlMs, ttlMs) : ttlMs }
       const sentAt = this.#clock.now()
-      if (await c.set(path, textOf(next), node.stat.version)) return { token: { lineage, number }, sentAt }
+      if (!(await c.set(path, textOf(next), node.stat.version))) continue
+      // Released while this was on its way: that may find the old token, and end what was just taken.
+      if (same && number === givenBack()) continue
+      return { token: { lineage, number }, sentAt }
     }
     throw storeError('MR_STORE_UNAVAILABLE', `lease ${name}: others write it all the time`)
   }

@@ -159,6 +159,33 @@ describe('what is not written into the store', () => {
   })
 })
 
+test.each([
+  [
+    'of a newer schema',
+    2,
+    '{"schema":2,"revision":0,"breakers":[]}',
+    /written in schema 2, and this version reads up to 1/,
+  ],
+  [
+    'that are none',
+    1,
+    '{"schema":1,"breakers":"all"}',
+    /overrides in the store cannot be understood: breakers/,
+  ],
+])('overrides %s, which no node could use, are not written, nor is anything else', async (_what, schema, text, message) => {
+  const { directory, config, run, backups } = world()
+  await config('apply', 'one.yaml')
+  const { store, stop } = await openSqlite(directory)
+  await store.put('overrides', Buffer.from(text), null, 'wrong-0123456789', { by: 'another version', schema })
+  await stop()
+  await config('backup', '--to', 'backups')
+  const { status, err } = await run(['restore', `backups/${backups()[0]}`], 'sqlite:other.db')
+  expect(status).toBe(1)
+  expect(err).toMatch(/MR_STORE_DATA/)
+  expect(err).toMatch(message)
+  expect((await run(['get'], 'sqlite:other.db')).status).toBe(2)
+})
+
 test('a command takes it from its input, or says why not', async () => {
   const { config, run, directory } = await backedUp()
   const cat = await config('backup', '--command', 'cat > "copy-$MILLRACE_BACKUP_KIND"')
@@ -170,7 +197,7 @@ test('a command takes it from its input, or says why not', async () => {
   ).toMatchObject({
     status: 1,
     out: '',
-    err: expect.stringMatching(/MR_BACKUP the backup was not taken by .*status 4: no such bucket/),
+    err: expect.stringMatching(/MR_BACKUP the backup was not taken by --command: .*status 4: no such bucket/),
   })
 })
 

@@ -4,6 +4,13 @@ import { load, web } from './load-text.ts'
 
 const [old, next] = ['the first secret of the fleet', 'the second secret of the fleet']
 
+test('the command of backups is shown to nobody: it may hold what the environment says', async () => {
+  const text = `${web}backup: { command: "put --key=\${KEY} there" }\nstore: memory\n`
+  const config = await load(text, { env: { KEY: 's3cret' } })
+  expect(config.bootstrap.backup?.to).toEqual({ kind: 'command', command: 'put --key=s3cret there' })
+  expect(effectiveConfig(config)).toMatchObject({ backup: { command: '(hidden)', keep: expect.any(Number) } })
+})
+
 test.each([
   ['', []],
   [`fleetKey: ${old}`, [old]],

@@ -39,7 +39,9 @@ function registryOf(): PluginRegistry {
   return registry
 }
 
-const selfOf = (id: string) => ({ id, boot: randomUUID(), role: 'lb', address: '', zone: '' }) as const
+/** Nothing listens there: none of these syncs sends messages. */
+const address = '127.0.0.1:9903'
+const selfOf = (id: string) => ({ id, boot: randomUUID(), role: 'lb', address, zone: '' }) as const
 
 interface Ears {
   hint(document: string, revision?: RevisionRef): void
@@ -118,7 +120,7 @@ export async function startRelay(
   const { ttlMs, standbyMs } = given
   const opened = await openRelay({
     ...{ ...common, registry: registryOf(), self: selfOf(id), store: part.store },
-    ...{ sync, ttlMs, standbyMs },
+    ...{ sync, documents: ['config'], ttlMs, standbyMs },
   })
   const stop = async (): Promise<void> => {
     await opened?.stop()

@@ -240,6 +240,23 @@ describe('an LB server with a store', () => {
     expect(await held()).toEqual([])
   })
 
+  test('a sync that throws at once fails no write, and what it did not tell stays in the outbox', async () => {
+    const store = new Store()
+    await store.put(routed(await backend('one')))
+    const broken = definePlugin({
+      ...{ api: 1, kind: 'config-sync', name: 'broken', options: z.strictObject({}) },
+      create: () => ({
+        announce() {
+          throw new Error('the bus is nowhere')
+        },
+      }),
+    })
+    const lb = await start(store, local({ sync: 'broken' }), [broken])
+    expect(() => lb.follower.announce('config', { number: 1, id: 'write-1' })).not.toThrow()
+    await until('it is told', () => lb.lines.some(({ message }) => message === 'config was not announced'))
+    expect((await store.client.unannounced()).map(({ document }) => document)).toContain('config')
+  })
+
   test('the local half is reloaded under what the store holds', async () => {
     const store = new Store()
     await store.put(routed(await backend('one')))

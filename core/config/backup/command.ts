@@ -15,6 +15,8 @@ const longestComplaint = 1000
 
 export interface CommandOptions {
   readonly command: string
+  /** Names it to people, in logs and in the store: its text may hold secrets of the environment. Default: where it stands in the config. */
+  readonly place?: string
   readonly clock: Pick<RawClock, 'after'>
   readonly env: Readonly<Record<string, string | undefined>>
   readonly directory?: string
@@ -27,7 +29,7 @@ export class BackupCommand implements BackupTarget {
 
   constructor(options: CommandOptions) {
     this.#options = options
-    this.place = `\`${options.command}\``
+    this.place = options.place ?? 'backup.command'
   }
 
   /** @throws MR_BACKUP when it cannot be started, ends with another status than 0, or in time not at all */

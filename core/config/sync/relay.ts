@@ -1,12 +1,12 @@
 /**
  * Announces what was committed and never announced. The event of a change is written with the change (the store's outbox), so a
  * writer that dies between the two, or that cannot reach the bus, loses nothing: whoever holds the lock `relay` finds it there,
- * announces it and notes that it has.
+ * announces it and notes that it has. Documents that no node follows, as the nodes' own records, are noted without a word.
  *
  * One node of a fleet works, the others stand by. The lock only saves work: a change that is announced twice is heard twice, and the note
  * is a compare-and-set of the store. So a holder that has lost it in the middle of an announcement does no harm.
  */
-import type { ConfigStore } from '../../contracts/config-store.ts'
+import type { ConfigStore, Head } from '../../contracts/config-store.ts'
 import type { ConfigSync } from '../../contracts/config-sync.ts'
 import type { Lock, Locker } from '../../contracts/lock.ts'
 import type { Log } from '../../contracts/plugin.ts'
@@ -20,6 +20,8 @@ export const relayLock = 'relay'
 export interface RelayDeps {
   readonly store: Pick<ConfigStore, 'unannounced' | 'markAnnounced'>
   readonly sync: Required<Pick<ConfigSync, 'announce'>>
+  /** Prefixes of the documents that are followed, and so announced. */
+  readonly documents: readonly string[]
   readonly locker: Locker
   readonly clock: RawClock
   random(): number
@@ -32,8 +34,17 @@ export interface RelayDeps {
   readonly standbyMs?: number
 }
 
-/** After a failure: as between two looks, doubled each time, up to this. */
+/** After a failure, of a document or of the outbox: as between two looks, doubled each time, up to this. */
 const slowestRetryMs = 5000
+/** Then the outbox is read again: what comes to stand before the others does not wait for all of them. */
+const mostAtOnce = 16
+
+/** A document that could not be announced. The others do not wait for it. */
+interface Waiting {
+  readonly failures: number
+  /** Of the clock. */
+  readonly until: number
+}
 
 export class Relay {
   readonly #deps: RelayDeps
@@ -41,6 +52,8 @@ export class Relay {
   #running: Promise<void> | undefined
   #working = false
   #announced = 0
+  readonly #waiting = new Map<string, Waiting>()
+  /** Of the outbox, in a row. */
   #failures = 0
 
   constructor(deps: RelayDeps) {
@@ -88,8 +101,8 @@ export class Relay {
     log.info('relay: this node announces what was committed', { token: lock.token.number })
     try {
       while (lock.valid() && !this.#stop.signal.aborted) {
-        await this.#look(lock)
-        await pause(clock, this.#pauseMs(), [this.#stop.signal, lock.lost])
+        const isMore = await this.#look(lock)
+        if (!isMore) await pause(clock, this.#retryMs(this.#failures), [this.#stop.signal, lock.lost])
       }
     } finally {
       this.#working = false
@@ -98,31 +111,71 @@ export class Relay {
     if (!this.#stop.signal.aborted) log.warn('relay: this node announces no more: its lock is lost')
   }
 
-  async #look(lock: Lock): Promise<void> {
-    const { store, sync } = this.#deps
+  /** @returns whether to look again at once */
+  async #look(lock: Lock): Promise<boolean> {
+    const due = await this.#due()
+    const followed = due.filter(({ document }) => this.#isFollowed(document))
+    const others = due.filter(({ document }) => !this.#isFollowed(document))
+    for (const head of followed.slice(0, mostAtOnce)) {
+      if (!lock.valid() || this.#stop.signal.aborted) return false
+      // What has come meanwhile may be what matters more.
+      if (!(await this.#settle(head))) return true
+    }
+    if (followed.length > mostAtOnce) return true
+    if (!lock.valid() || this.#stop.signal.aborted) return false
+    await Promise.all(others.slice(0, mostAtOnce).map((head) => this.#settle(head)))
+    return others.length > mostAtOnce
+  }
+
+  /** What is in the outbox, without what is to be tried later. */
+  async #due(): Promise<readonly Head[]> {
+    const { store, clock } = this.#deps
     try {
-      for (const { document, revision } of await store.unannounced()) {
-        if (!lock.valid() || this.#stop.signal.aborted) return
-        await sync.announce(document, revision)
-        this.#announced++
-        await store.markAnnounced(document, revision)
-      }
+      const heads = await store.unannounced()
       this.#failures = 0
+      const there = new Set(heads.map(({ document }) => document))
+      for (const document of this.#waiting.keys()) if (!there.has(document)) this.#waiting.delete(document)
+      const now = clock.now()
+      return heads.filter(({ document }) => (this.#waiting.get(document)?.until ?? now) <= now)
     } catch (error) {
-      this.#failed(error)
+      if (this.#failures++ === 0) this.#tell('the outbox could not be read', error)
+      return []
     }
   }
 
-  #failed(error: unknown): void {
-    if (this.#failures++ > 0 || this.#stop.signal.aborted) return
-    const code = error instanceof MillraceError ? error.code : 'MR_STORE_UNAVAILABLE'
-    const message = error instanceof Error ? error.message : String(error)
-    this.#deps.log.warn(`relay: a change could not be announced, and is kept: ${message}`, { code })
+  /** @returns false when it failed, and waits */
+  async #settle({ document, revision }: Head): Promise<boolean> {
+    const { store, sync, clock } = this.#deps
+    try {
+      if (this.#isFollowed(document)) {
+        await sync.announce(document, revision)
+        this.#announced++
+      }
+      await store.markAnnounced(document, revision)
+      this.#waiting.delete(document)
+      return true
+    } catch (error) {
+      const failures = (this.#waiting.get(document)?.failures ?? 0) + 1
+      if (failures === 1) this.#tell(`${document} could not be announced, and is kept`, error)
+      this.#waiting.set(document, { failures, until: clock.now() + this.#retryMs(failures) })
+      return false
+    }
   }
 
-  #pauseMs(): number {
+  #isFollowed(document: string): boolean {
+    return this.#deps.documents.some((prefix) => document.startsWith(prefix))
+  }
+
+  #tell(what: string, error: unknown): void {
+    if (this.#stop.signal.aborted) return
+    const code = error instanceof MillraceError ? error.code : 'MR_STORE_UNAVAILABLE'
+    const message = error instanceof Error ? error.message : String(error)
+    this.#deps.log.warn(`relay: ${what}: ${message}`, { code })
+  }
+
+  #retryMs(failures: number): number {
     const { pollMs = 250, random } = this.#deps
-    const ms = Math.min(slowestRetryMs, pollMs * 2 ** Math.min(this.#failures, 10))
+    const ms = Math.min(slowestRetryMs, pollMs * 2 ** Math.min(failures, 10))
     return Math.max(pollMs, ms) * (0.75 + random() / 2)
   }
 }

@@ -128,6 +128,13 @@ describe('a command', () => {
     })
   })
 
+  test('is named by its place: what it is, secrets of the environment included, is told to nobody', async () => {
+    const command = commandOf('cat > /dev/null; : --key s3cret; exit 3', newFolder())
+    expect(command.place).toBe('backup.command')
+    const failure = await command.write(await backupOf(0)).catch((error: Error) => error.message)
+    expect(failure).toBe('the backup was not taken by backup.command: it ended with status 3')
+  })
+
   test('that is called off is ended', async () => {
     const off = new AbortController()
     const writing = commandOf('sleep 600', newFolder()).write(await backupOf(0), off.signal)

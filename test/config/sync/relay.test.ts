@@ -22,8 +22,10 @@ class Fleet {
   readonly time = new FakeTime()
   readonly data = new MemoryStore(this.time)
   readonly announced: Announced[] = []
-  /** The next announcements fail. */
-  busDown = false
+  /** The next announcements fail: all, or of one document. */
+  busDown: boolean | string = false
+  /** Documents that were tried. */
+  readonly tried: string[] = []
   /** Called when one was made. */
   afterwards: () => unknown = () => {}
   #writes = 0
@@ -51,6 +53,7 @@ class Fleet {
         },
       },
       sync: { announce: (document, revision) => this.#announce(id, document, revision) },
+      documents: ['config', 'overrides', 'other'],
     })
     relay.start()
     onTestFinished(async () => {
@@ -78,7 +81,9 @@ class Fleet {
   }
 
   async #announce(by: string, document: string, { number }: RevisionRef): Promise<void> {
-    if (this.busDown) throw new MillraceError('MR_STORE_UNAVAILABLE', 'the bus is away')
+    this.tried.push(document)
+    if (this.busDown === true || this.busDown === document)
+      throw new MillraceError('MR_STORE_UNAVAILABLE', 'the bus is away')
     this.announced.push({ by, document, number })
     await this.afterwards()
   }
@@ -135,7 +140,7 @@ test('while the bus is away it stays in the outbox, is told once, and is announc
   await fleet.pass(20_000)
   expect(await fleet.waiting()).toEqual(['config'])
   expect(lines.filter((line) => line.includes('could not be announced'))).toEqual([
-    'relay: a change could not be announced, and is kept: the bus is away',
+    'relay: config could not be announced, and is kept: the bus is away',
   ])
   fleet.busDown = false
   await fleet.pass(8000)
@@ -143,16 +148,93 @@ test('while the bus is away it stays in the outbox, is told once, and is announc
   expect(await fleet.waiting()).toEqual([])
 })
 
+test('a document that cannot be announced holds up no other, and is tried ever more seldom', async () => {
+  const fleet = new Fleet()
+  fleet.busDown = 'config'
+  await fleet.put('config')
+  await fleet.put('overrides')
+  const { lines } = await fleet.relay('a')
+  await fleet.pass(500)
+  expect(fleet.announced).toEqual([{ by: 'a', document: 'overrides', number: 1 }])
+  await fleet.put('overrides')
+  await fleet.pass(500)
+  expect(fleet.announced.at(-1)).toEqual({ by: 'a', document: 'overrides', number: 2 })
+  const tries = () => fleet.tried.filter((document) => document === 'config').length
+  await fleet.pass(20_000)
+  const before = tries()
+  await fleet.pass(60_000)
+  expect(tries() - before).toBeGreaterThanOrEqual(9)
+  expect(tries() - before).toBeLessThanOrEqual(17)
+  expect(lines.filter((line) => line.includes('could not'))).toHaveLength(1)
+  expect(await fleet.waiting()).toEqual(['config'])
+  fleet.busDown = false
+  await fleet.pass(8000)
+  expect(await fleet.waiting()).toEqual([])
+})
+
+test('what nobody follows is noted and not announced, and holds nothing up when that fails', async () => {
+  const fleet = new Fleet()
+  for (let node = 0; node < 40; node++) await fleet.put(`node/lb-${node}`)
+  await fleet.put('backups')
+  const { relay, store } = await fleet.relay('a')
+  const mark = store.markAnnounced.bind(store)
+  store.markAnnounced = async (document, revision) => {
+    if (document === 'node/lb-0') throw new MillraceError('MR_STORE_UNAVAILABLE', 'not this one')
+    await mark(document, revision)
+  }
+  await fleet.put('config')
+  await fleet.pass(500)
+  expect(fleet.announced).toEqual([{ by: 'a', document: 'config', number: 1 }])
+  expect(relay.state.announced).toBe(1)
+  expect(await fleet.waiting()).toEqual(['node/lb-0'])
+})
+
+test('a change that comes after a failure, or while many others are dealt with, is not behind all of them', async () => {
+  const fleet = new Fleet()
+  for (let count = 0; count < 60; count++) await fleet.put(`node/lb-${count}`)
+  const { store } = await fleet.relay('a')
+  const mark = store.markAnnounced.bind(store)
+  const marked: string[] = []
+  store.markAnnounced = async (document, revision) => {
+    if (marked.push(document) === 1) await fleet.put('config')
+    await mark(document, revision)
+  }
+  await fleet.pass(100)
+  expect(marked).toHaveLength(61)
+  expect(marked.indexOf('config')).toBeLessThan(20)
+})
+
+test('while the store is away it is told once, and what waits is announced afterwards', async () => {
+  const fleet = new Fleet()
+  const { store, lines } = await fleet.relay('a')
+  await fleet.pass(500)
+  const { unannounced } = store
+  let asked = 0
+  store.unannounced = async () => {
+    asked++
+    throw new MillraceError('MR_STORE_UNAVAILABLE', 'the store is away')
+  }
+  await fleet.put('config')
+  await fleet.pass(60_000)
+  expect(asked).toBeLessThan(25)
+  expect(lines.filter((line) => line.includes('outbox'))).toEqual([
+    'relay: the outbox could not be read: the store is away',
+  ])
+  store.unannounced = unannounced
+  await fleet.pass(8000)
+  expect(fleet.announced).toHaveLength(1)
+})
+
 test('a relay that loses its lock in the middle announces no more of what it has read', async () => {
   const fleet = new Fleet()
-  for (const document of ['config', 'health/w1', 'overrides']) await fleet.put(document)
+  for (const document of ['config', 'other/w1', 'overrides']) await fleet.put(document)
   const { locks } = await fleet.relay('a')
   fleet.afterwards = () => locks[0].release()
   await fleet.pass(1000)
   expect(fleet.announced.map(({ document }) => document)).toEqual(['config'])
-  expect(await fleet.waiting()).toEqual(['health/w1', 'overrides'])
+  expect(await fleet.waiting()).toEqual(['other/w1', 'overrides'])
   await fleet.pass(5000)
-  expect(fleet.announced.map(({ document }) => document)).toEqual(['config', 'health/w1', 'overrides'])
+  expect(fleet.announced.map(({ document }) => document)).toEqual(['config', 'other/w1', 'overrides'])
 })
 
 describe('of two', () => {

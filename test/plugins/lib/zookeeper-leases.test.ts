@@ -96,3 +96,32 @@ test('one of long ago, by its own clock and by that of the server, is free to wh
   expect(await begin().list(client, '')).toEqual([])
   expect(await begin().take(client, 'relay', 'new', 1000)).toBeDefined()
 })
+
+test('taken again by its holder while its release is under way it is another one, with a greater token', async () => {
+  const { client, begin } = world()
+  const leases = begin()
+  const first = await leases.take(client, 'relay', 'me', 60_000)
+  const given = first?.token.number ?? Number.NaN
+  expect((await leases.take(client, 'relay', 'me', 1000))?.token.number).toBe(given)
+  const second = await leases.take(client, 'relay', 'me', 1000, () => given)
+  expect(second?.token.number).toBeGreaterThan(given)
+  expect(await leases.renew(client, 'relay', 'me', 1000, given)).toBeUndefined()
+  // The release arrives.
+  await leases.release(client, 'relay', 'me', given)
+  expect(await leases.list(client, '')).toMatchObject([{ name: 'relay', token: second?.token }])
+  expect(await leases.take(client, 'relay', 'other', 1000)).toBeUndefined()
+})
+
+test('released while it is taken again: what is taken is another one', async () => {
+  const { client, begin } = world()
+  const leases = begin()
+  const first = await leases.take(client, 'relay', 'me', 1000)
+  const given = first?.token.number ?? Number.NaN
+  const said = [undefined, given]
+  const second = await leases.take(client, 'relay', 'me', 1000, () =>
+    said.length > 1 ? said.shift() : given,
+  )
+  expect(second?.token.number).toBeGreaterThan(given)
+  await leases.release(client, 'relay', 'me', given)
+  expect(await leases.list(client, '')).toMatchObject([{ token: second?.token }])
+})
