@@ -1,20 +1,21 @@
 /** Writes down what every request has changed, or tried to, before it is answered; and shows it. */
 import type { FastifyInstance } from 'fastify'
 import type { RawClock } from '../host/clock.ts'
-import type { Audit } from './audit.ts'
+import type { Audit, AuditRecord } from './audit.ts'
 import { numberOf } from './request.ts'
 import { answers, digits } from './schemas.ts'
 
 const usual = 100
 /** Of a URL as it was called. */
 const longestUrl = 500
+const list = { type: 'array', items: { type: 'object', additionalProperties: true } } as const
 
 export function auditing(app: FastifyInstance, audit: Audit, clock: Pick<RawClock, 'wall'>): void {
   app.addHook('onSend', async (request, reply, payload) => {
     const { actor, method, changed } = request
     // Without a token nothing was tried that could have worked: the log tells of it, and its rate is limited.
     if (actor === undefined || method === 'GET' || method === 'HEAD') return payload
-    await audit.append({
+    const record: AuditRecord = {
       at: new Date(clock.wall()).toISOString(),
       request: request.id,
       actor: actor.name,
@@ -25,7 +26,11 @@ export function auditing(app: FastifyInstance, audit: Audit, clock: Pick<RawCloc
       status: reply.statusCode,
       code: request.refusal,
       ...changed,
-    })
+    }
+    // What has failed here may yet have reached the store; not of those who may change nothing at all.
+    const mayHaveChanged = reply.statusCode >= 500 && actor.role !== 'read'
+    if (changed !== undefined || mayHaveChanged) await audit.append(record)
+    else audit.refused(record)
     return payload
   })
 }
@@ -39,19 +44,21 @@ export function auditRoutes(app: FastifyInstance, audit: Audit): void {
       querystring: {
         type: 'object',
         additionalProperties: false,
-        properties: { limit: digits('So many; default 100', 4) },
+        properties: { limit: digits('So many of each; default 100', 4) },
       },
       response: answers({
         200: {
-          description: 'Records; all of them are in node.data/audit.jsonl',
+          description:
+            'Changes; what was refused, one record in 10 s of a token and route. All are in node.data: audit.jsonl, audit-refused.jsonl',
           type: 'object',
-          required: ['records'],
-          properties: { records: { type: 'array', items: { type: 'object', additionalProperties: true } } },
+          required: ['records', 'refused'],
+          properties: { records: list, refused: list },
         },
       }),
     },
     async handler({ query }) {
-      return { records: audit.list(numberOf(query.limit) ?? usual) }
+      const limit = numberOf(query.limit) ?? usual
+      return { records: audit.list(limit), refused: audit.listRefused(limit) }
     },
   })
 }

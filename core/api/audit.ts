@@ -1,10 +1,12 @@
 /**
- * Who has changed what, or tried to: one JSON line each in `node.data/audit.jsonl`, on the disk before the answer goes out, a line in the
- * log, and the newest in memory. Of the files two are kept, 8 MiB each.
+ * Who has changed what: one JSON line each in `node.data/audit.jsonl`, on the disk before the answer goes out, a line in the
+ * log, and the newest in memory. Who has tried to and was refused: the same in `audit-refused.jsonl`, where what is repeated is
+ * counted, and nobody waits for it. So a token that may change nothing neither displaces what was changed nor holds it up.
  */
-import { mkdir, open, readFile, rename, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { Log } from '../contracts/plugin.ts'
+import type { RawClock } from '../host/clock.ts'
+import { AuditFile } from './audit-file.ts'
+import { Repeats } from './repeats.ts'
 
 export interface AuditRecord {
   /** ISO 8601. */
@@ -29,87 +31,88 @@ export interface AuditRecord {
   readonly after?: number | undefined
 }
 
+/** The newest of its kind since the one before, and how many they were. */
+export interface RefusedRecord extends AuditRecord {
+  readonly count: number
+}
+
 const kept = 1000
-const longestFile = 8 * 1024 * 1024
+/** Lines of refusals that a disk which does not keep up may leave waiting. */
+const mostWaiting = 256
 
 export interface AuditDeps {
   readonly file: string
+  /** Of what was refused. */
+  readonly refusedFile: string
   readonly log: Log
-  /** Default 8 MiB. */
+  readonly clock: Pick<RawClock, 'after'>
+  /** Of each; default 8 MiB. */
   readonly longestFile?: number
 }
 
 export class Audit {
-  readonly #deps: AuditDeps
+  readonly #log: Log
+  readonly #changes: AuditFile
+  readonly #refusals: AuditFile
+  readonly #repeats: Repeats<AuditRecord>
   #records: AuditRecord[] = []
-  #bytes = 0
-  #writing: Promise<void> = Promise.resolve()
+  #refused: RefusedRecord[] = []
 
-  constructor(deps: AuditDeps) {
-    this.#deps = deps
+  constructor({ file, refusedFile, log, clock, longestFile }: AuditDeps) {
+    this.#log = log
+    this.#changes = new AuditFile({ file, log, longestFile })
+    this.#refusals = new AuditFile({ file: refusedFile, log, longestFile })
+    this.#repeats = new Repeats(clock, (record, count) => this.#tellRefused({ ...record, count }))
   }
 
   /** Reads what earlier processes have left. A line that was cut off by a crash is passed over. */
   async load(): Promise<void> {
-    const { file, log } = this.#deps
-    await mkdir(dirname(file), { recursive: true })
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') log.error('audit: the file cannot be read', { file, error })
-      return ''
-    })
-    this.#bytes = Buffer.byteLength(text)
-    const lines = text.split('\n').slice(-kept - 1)
-    this.#records = lines.flatMap(recordOf)
-    // A line that has no end is ended: the next one stands alone.
-    if (text !== '' && !text.endsWith('\n')) await this.#next('\n')
+    this.#records = newest(await this.#changes.load())
+    this.#refused = newest(await this.#refusals.load()) as RefusedRecord[]
   }
 
-  /** The newest first. */
+  /** Changes; the newest first. */
   list(limit: number): AuditRecord[] {
     return this.#records.slice(-limit).reverse()
   }
 
+  /** Attempts that have changed nothing; the newest first. */
+  listRefused(limit: number): RefusedRecord[] {
+    return this.#refused.slice(-limit).reverse()
+  }
+
   /** Settles when it is on the disk, or when it cannot be, which is told in the log. */
   append(record: AuditRecord): Promise<void> {
-    this.#records.push(record)
-    if (this.#records.length > kept) this.#records.shift()
-    this.#deps.log.info(`audit: ${record.actor} ${record.route} ${record.status}`, { ...record })
-    return this.#next(`${JSON.stringify(record)}\n`)
+    keep(this.#records, record)
+    this.#log.info(`audit: ${record.actor} ${record.route} ${record.status}`, { ...record })
+    return this.#changes.append(JSON.stringify(record))
+  }
+
+  /** Nothing was changed. Notes it and returns; what is repeated within 10 s is one record. */
+  refused(record: AuditRecord): void {
+    this.#repeats.add(`${record.actor} ${record.route}`, record)
   }
 
   /** Settles when everything is written. */
-  close(): Promise<void> {
-    return this.#writing
+  async close(): Promise<void> {
+    this.#repeats.close()
+    await Promise.all([this.#changes.close(), this.#refusals.close()])
   }
 
-  #next(text: string): Promise<void> {
-    this.#writing = this.#writing.then(() => this.#write(text))
-    return this.#writing
-  }
-
-  async #write(text: string): Promise<void> {
-    const { file, log, longestFile: longest = longestFile } = this.#deps
-    try {
-      if (this.#bytes > longest) await this.#rotate()
-      const handle = await open(file, 'a', 0o600)
-      try {
-        await handle.appendFile(text)
-        await handle.datasync()
-      } finally {
-        await handle.close()
-      }
-      this.#bytes += Buffer.byteLength(text)
-    } catch (error) {
-      log.error('audit: a line cannot be written', { file, error, line: text.trimEnd() })
-    }
-  }
-
-  async #rotate(): Promise<void> {
-    const { file } = this.#deps
-    await rename(file, `${file}.1`)
-    this.#bytes = (await stat(file).catch(() => undefined))?.size ?? 0
+  #tellRefused(record: RefusedRecord): void {
+    keep(this.#refused, record)
+    this.#log.info(`audit: ${record.actor} ${record.route} ${record.status}`, { ...record })
+    // The log and the memory have it.
+    if (this.#refusals.waiting < mostWaiting) void this.#refusals.append(JSON.stringify(record))
   }
 }
+
+function keep<T>(records: T[], record: T): void {
+  records.push(record)
+  if (records.length > kept) records.shift()
+}
+
+const newest = (lines: readonly string[]): AuditRecord[] => lines.slice(-kept - 1).flatMap(recordOf)
 
 function recordOf(line: string): AuditRecord[] {
   if (line === '') return []

@@ -134,8 +134,7 @@ export class EventHub {
     const isKnown =
       hub === this.#deps.id && Number.isInteger(number) && number >= oldest && number <= this.#number
     if (isKnown) return this.#events.slice(number - oldest)
-    const message = 'events may be missing: read everything anew'
-    return [{ id: `${this.#deps.id}-${this.#number}`, event: 'reset', data: { message } }]
+    return [resetAt(`${this.#deps.id}-${this.#number}`)]
   }
 
   #soon(ms: number): void {
@@ -208,6 +207,11 @@ export class EventHub {
     if (this.#events.length > kept) this.#events.shift()
     for (const listen of this.#listeners) listen(told)
   }
+}
+
+/** @param id of the newest event: what comes after it is heard */
+export function resetAt(id: string): FleetEvent {
+  return { id, event: 'reset', data: { message: 'events may be missing: read everything anew' } }
 }
 
 const keyOf = ({ revision }: Head): string => `${revision.number}:${revision.id}`

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { RawClock } from '../host/clock.ts'
 import { MillraceError } from '../host/errors.ts'
-import type { EventHub, FleetEvent } from './event-hub.ts'
+import { type EventHub, type FleetEvent, resetAt } from './event-hub.ts'
 import { answers } from './schemas.ts'
 
 export interface EventRouteDeps {
@@ -85,7 +85,15 @@ async function stream(
   })
   raw.write('retry: 2000\n: from here on\n\n')
   isOpen = true
-  for (const event of first) send(raw, textOf(event))
+  const missed = textOfAll(first)
+  if (missed !== '') send(raw, missed)
+}
+
+/** Longer than what may wait, the client would be dropped, come again, and be dropped again: it reads everything anew instead. */
+function textOfAll(events: readonly FleetEvent[]): string {
+  const text = events.map(textOf).join('')
+  const newest = events.at(-1)
+  return newest && Buffer.byteLength(text) > mostWaiting ? textOf(resetAt(newest.id)) : text
 }
 
 function textOf({ id, event, data }: FleetEvent): string {

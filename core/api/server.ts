@@ -69,7 +69,11 @@ export async function startApi(
     const message = `api: ${host} can be reached from elsewhere, and without a token everybody could change everything; bind 127.0.0.1, or list tokens`
     throw new MillraceError('MR_LISTEN', message, { path: 'api.tokens' })
   }
-  const audit = new Audit({ file: join(options.data, 'audit.jsonl'), log })
+  const files = {
+    file: join(options.data, 'audit.jsonl'),
+    refusedFile: join(options.data, 'audit-refused.jsonl'),
+  }
+  const audit = new Audit({ ...files, log, clock })
   await audit.load()
   const hub = new EventHub({ store, clock, log, id: randomBytes(6).toString('hex') })
   const app = await appOf(store, clock, log, options, { audit, hub })

@@ -7,75 +7,8 @@ import { MemoryStore } from '../conformance/memory-store.ts'
 import { FakeTime } from '../conformance/time.ts'
 import { until } from '../harness/until.ts'
 import { testLog } from '../threads/fixtures/server.ts'
-import { type Api, apiOf, config, tokens } from './harness.ts'
-
-interface Heard {
-  readonly id: string
-  readonly event: string
-  // biome-ignore lint/suspicious/noExplicitAny: whatever is told
-  readonly data: any
-}
-
-class Ear {
-  readonly events: Heard[] = []
-  /** Characters so far. */
-  length = 0
-  ended = false
-  heartbeats = 0
-  #begun = false
-  #rest = ''
-  readonly #stop = new AbortController()
-
-  async open(api: Api, last?: string): Promise<this> {
-    onTestFinished(() => this.close())
-    const response = await fetch(`${api.server.url}/v1/events`, {
-      headers: {
-        authorization: `Bearer ${tokens.read}`,
-        ...(last === undefined ? {} : { 'last-event-id': last }),
-      },
-      signal: this.#stop.signal,
-    })
-    expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
-    void this.#read(response)
-    await until('the stream has begun', () => this.#begun)
-    return this
-  }
-
-  close(): void {
-    this.#stop.abort()
-  }
-
-  async #read(response: Response): Promise<void> {
-    const decoder = new TextDecoder()
-    try {
-      for await (const chunk of response.body ?? []) this.#hear(decoder.decode(chunk, { stream: true }))
-    } catch {
-      // closed from either side
-    }
-    this.ended = true
-  }
-
-  #hear(text: string): void {
-    this.length += text.length
-    const blocks = (this.#rest + text).split('\n\n')
-    this.#rest = blocks.pop() ?? ''
-    for (const block of blocks) {
-      if (block.includes(': from here on')) this.#begun = true
-      if (block.startsWith(': alive')) this.heartbeats++
-      const fields = Object.fromEntries(
-        block
-          .split('\n')
-          .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
-      )
-      if (fields.event)
-        this.events.push({
-          id: fields.id ?? '',
-          event: fields.event,
-          data: JSON.parse(fields.data ?? 'null'),
-        })
-    }
-  }
-}
+import { Ear } from './ear.ts'
+import { apiOf, config, tokens } from './harness.ts'
 
 test('revisions, overrides, and what nodes serve and refuse, in order', async () => {
   const api = await apiOf()
@@ -179,6 +112,40 @@ test('a reader who does not read is dropped, and the others are not kept waiting
   slow.resume()
   await until('it is closed', () => closed)
   expect(slow.bytesRead).toBeLessThan(ear.length)
+})
+
+test('a listener who has missed more than may wait is told to read anew, and then hears what comes', async () => {
+  const api = await apiOf()
+  await api.put(config())
+  const [first, other] = [await new Ear().open(api), await new Ear().open(api)]
+  await api.put(config([]))
+  await until('both have heard', () => first.events.length === 1 && other.events.length === 1)
+  first.close()
+  // Each holds all decisions: 100 KB.
+  const decided = Array.from({ length: 100 }, (_, n) => ({
+    ...{ service: 'shop', backend: `http://127.0.0.1:${9300 + n}`, mode: 'open' as const, actor: 'ann' },
+    ...{ reason: 'x'.repeat(1000), since: '2026-01-01T00:00:00.000Z' },
+  }))
+  for (const n of [0, 1, 2]) {
+    const head = await api.store.get(overridesDocument, { fresh: true })
+    const value = encodeOverrides({ ...noOverrides, breakers: decided.slice(n) })
+    await api.store.put(overridesDocument, value, head?.revision ?? null, `write-${n}-0123456789`, {
+      by: 'ann',
+    })
+    await until('the other hears it', () => other.events.length === 2 + n)
+  }
+  expect(other.length).toBeGreaterThan(256 * 1024)
+  const again = await new Ear().open(api, first.events[0]?.id)
+  await until('it is told', () => again.events.length === 1)
+  expect(again.events[0]).toMatchObject({ event: 'reset', id: other.events.at(-1)?.id })
+  await api.put(config())
+  await until('it hears what comes', () => again.events.length === 2)
+  expect(again.events[1]).toMatchObject({ event: 'config', data: { revision: 3 } })
+  expect(again.ended).toBe(false)
+  // A part of it that is short enough is heard as it was.
+  const short = await new Ear().open(api, other.events[2]?.id)
+  await until('it hears what it has missed', () => short.events.length === 2)
+  expect(short.events.map(({ event }) => event)).toEqual(['overrides', 'config'])
 })
 
 test('a comment every 15 s says that the connection lives; none is sent to one that has left', async () => {

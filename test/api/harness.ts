@@ -51,7 +51,8 @@ export interface Api {
   config(): Promise<unknown>
   /** Writes as another process would. */
   put(data: unknown, by?: string): Promise<Answer>
-  audit(): Record<string, unknown>[]
+  /** What is on the disk. */
+  audit(kind?: 'audit' | 'audit-refused'): Record<string, unknown>[]
 }
 
 export const config = (
@@ -156,8 +157,8 @@ class Client implements Api {
     return answer
   }
 
-  audit(): Record<string, unknown>[] {
-    const text = readFileSync(join(this.data, 'audit.jsonl'), 'utf8')
+  audit(kind: 'audit' | 'audit-refused' = 'audit'): Record<string, unknown>[] {
+    const text = readFileSync(join(this.data, `${kind}.jsonl`), 'utf8')
     return text
       .split('\n')
       .filter((line) => line !== '')

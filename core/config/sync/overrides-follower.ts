@@ -9,6 +9,7 @@ import type { RawClock, RawTimer } from '../../host/clock.ts'
 import { decodeOverrides, type OverridesDocument, overridesDocument, overridesSchema } from '../overrides.ts'
 import { relate } from './branch.ts'
 import { ForkHold } from './fork-hold.ts'
+import { HintFilter } from './hint-filter.ts'
 import { type RevisionAt, sameRevision } from './state.ts'
 import { StoreView, type View } from './store-view.ts'
 
@@ -34,6 +35,13 @@ export class OverridesFollower {
   readonly #deps: OverridesFollowerDeps
   readonly #view: StoreView
   readonly #hold: ForkHold
+  readonly #hints: HintFilter
+  /** A hint waits for the pause after a vain read, or for the read that is under way. */
+  #hinted = false
+  /** One of those names no revision. */
+  #unnamed = false
+  /** The next read is made for a hint alone. */
+  #forHint = false
   #seen: RevisionAt | undefined
   #running: Promise<void> | undefined
   /** Asked for while a read was under way, or failed. */
@@ -52,6 +60,7 @@ export class OverridesFollower {
     this.#seen = deps.seen
     this.#view = new StoreView(deps.store, overridesDocument)
     this.#hold = new ForkHold(deps.clock, deps.log, deps.forkHoldMs ?? 30_000, overridesDocument)
+    this.#hints = new HintFilter(deps.clock)
   }
 
   /** Begins. Nothing waits for it. */
@@ -69,9 +78,13 @@ export class OverridesFollower {
   }
 
   hint(document: string, revision?: RevisionRef): void {
-    if (document !== overridesDocument) return
-    if (revision && revision.number === this.#seen?.number && revision.id === this.#seen.id) return
-    void this.look()
+    if (this.#stopped || document !== overridesDocument) return
+    if (revision ? !this.#hints.isNews(revision) : this.#unnamed) return
+    if (!revision) this.#unnamed = true
+    // A flood of hints moves no timer.
+    if (this.#hinted) return
+    this.#hinted = true
+    this.#plan()
   }
 
   bus(state: 'up' | 'down'): void {
@@ -112,13 +125,20 @@ export class OverridesFollower {
       this.#again = false
       const fresh = this.#fresh
       const began = this.#busChanges
+      const before = this.#seen
+      const forHint = this.#forHint
       this.#fresh = false
+      this.#forHint = false
+      if (fresh) this.#takeHints()
       try {
         await this.#read(fresh)
         this.#failures = 0
+        const isNew = before !== this.#seen
+        this.#hints.read(this.#hold.fork?.head ?? this.#seen, isNew ? 'new' : forHint ? 'vain' : 'regular')
         if (fresh && this.#bus === 'up' && began === this.#busChanges) this.#caughtUp = true
       } catch (error) {
         this.#fresh = true
+        this.#hints.read(this.#seen, forHint ? 'vain' : 'regular')
         // The engine of the config says that the store is down.
         if (this.#failures++ === 0) this.#deps.log.debug('overrides: the store cannot be asked', { error })
         return
@@ -130,6 +150,13 @@ export class OverridesFollower {
     this.#timer?.cancel()
     if (this.#stopped || this.#running) return
     const { clock, random, pollMs, reconcileMs } = this.#deps
+    // A store that is away is asked again in its own time, whatever is hinted at.
+    if (this.#failures === 0 && (this.#hinted || this.#hints.misses)) {
+      const ms = this.#hints.remainingMs
+      if (ms === 0) this.#follow()
+      else this.#timer = clock.after(ms, () => this.#follow())
+      return
+    }
     const regular = this.#caughtUp ? reconcileMs : pollMs
     const slowest = Math.min(pollMs, slowestRetryMs)
     const retry = Math.min(slowest, firstRetryMs * 2 ** Math.min(this.#failures, 10))
@@ -138,6 +165,24 @@ export class OverridesFollower {
       if (this.#caughtUp || this.#hold.fork) this.#fresh = true
       void this.#ask()
     })
+  }
+
+  /** What was hinted at is read, if no read has shown it meanwhile. */
+  #follow(): void {
+    if (!this.#takeHints() && !this.#hints.misses) {
+      this.#plan()
+      return
+    }
+    this.#forHint = true
+    void this.look()
+  }
+
+  /** Whether something is to be read for the hints so far: the read that begins now answers them all. */
+  #takeHints(): boolean {
+    const isNews = this.#hints.takeOpen() || this.#unnamed
+    this.#hinted = false
+    this.#unnamed = false
+    return isNews
   }
 
   async #read(fresh: boolean): Promise<void> {

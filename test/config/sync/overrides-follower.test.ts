@@ -91,6 +91,62 @@ test('while the bus is down it polls; once it is up and caught up only hints and
   expect(bench.serves).toBe('cat')
 })
 
+test('forged hints cost few reads, however many they are, and hold up a true one for no longer than 250 ms', async () => {
+  const bench = new Bench()
+  await bench.put('ann')
+  bench.follower.start()
+  await bench.time.advanceAsync(10)
+  bench.follower.bus('up')
+  await bench.time.advanceAsync(100)
+  const { reads } = bench.follower
+  let number = 100
+  const flood = async (ms: number): Promise<void> => {
+    for (let left = ms; left > 0; left--) {
+      for (let n = 0; n < 5; n++) bench.follower.hint(overridesDocument, { number: ++number, id: 'forged' })
+      bench.follower.hint(overridesDocument, { number: 1, id: `forged-${number}` })
+      if (left % 2 === 0) bench.follower.hint(overridesDocument)
+      await bench.time.advanceAsync(1)
+    }
+  }
+  await flood(5000)
+  // Four looks a second, and the quicker ones of the beginning; each asks for the head and the lineage.
+  expect(bench.follower.reads - reads).toBeLessThan(2 * 30)
+  expect(bench.follower.reads - reads).toBeGreaterThan(2 * 10)
+  await bench.put('bob')
+  bench.follower.hint(overridesDocument, { number: 2, id: 'write-2-bob' })
+  await flood(251)
+  expect(bench.serves).toBe('bob')
+  // Whoever waits for what the store holds is not held up by a pause.
+  await bench.put('cat')
+  await bench.follower.look()
+  expect(bench.serves).toBe('cat')
+  // The flood is over: nothing more is read.
+  await bench.time.advanceAsync(2000)
+  const after = bench.follower.reads
+  await bench.time.advanceAsync(10_000)
+  expect(bench.follower.reads).toBe(after)
+})
+
+test('hints move a store that is away to no more tries', async () => {
+  const bench = new Bench()
+  await bench.put('ann')
+  bench.follower.start()
+  await bench.time.advanceAsync(10)
+  bench.client.cut = true
+  bench.follower.bus('up')
+  await bench.time.advanceAsync(5000)
+  const { reads } = bench.follower
+  for (let n = 0; n < 5000; n++) {
+    bench.follower.hint(overridesDocument, { number: 100 + n, id: 'forged' })
+    await bench.time.advanceAsync(1)
+  }
+  expect(bench.follower.reads - reads).toBeLessThan(10)
+  bench.client.cut = false
+  await bench.put('bob')
+  await bench.time.advanceAsync(1500)
+  expect(bench.serves).toBe('bob')
+})
+
 test('a store that is away is asked again, soon and then once a second; what is in force stays', async () => {
   const bench = new Bench()
   await bench.put('ann')
