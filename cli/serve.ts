@@ -8,6 +8,7 @@ import type { Config } from '../core/config/snapshot.ts'
 import type { Log } from '../core/contracts/plugin.ts'
 import { systemClock } from '../core/host/clock.ts'
 import { MillraceError } from '../core/host/errors.ts'
+import { within } from '../core/host/instance-scope.ts'
 import type { PluginRegistry } from '../core/host/registry.ts'
 import type { ApplyResult } from '../core/threads/apply.ts'
 import { CodeRoom } from '../core/threads/code-room.ts'
@@ -42,6 +43,9 @@ export function listenerUrl(server: LbServer, config: LoadedConfig, name: string
   const host = bound.address.includes(':') ? `[${bound.address}]` : bound.address
   return `${configured.tls ? 'https' : 'http'}://${host}:${bound.port}/`
 }
+
+/** How long the drain waits for requests to the API that are under way. */
+const apiEndMs = 2000
 
 type ReloadedServer = ReloadOptions['server']
 
@@ -89,9 +93,13 @@ async function run(options: ServeOptions, end: AbortSignal): Promise<void> {
   if (!end.aborted) await once(end, 'abort')
   reload.stop()
   const { why, skipDelay } = end.reason as EndReason
-  await api?.close()
-  await follower?.stop()
+  server.leave()
   log.info(`${why}: draining; a second signal ends at once`)
+  if (api)
+    await within(systemClock, apiEndMs, () => api.close()).catch((error: unknown) =>
+      log.warn('api: has not ended, and is left to itself', { error }),
+    )
+  await follower?.stop()
   await server.drain({ skipDelay })
   await room.close()
 }

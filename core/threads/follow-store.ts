@@ -26,8 +26,8 @@ import type { LbServer } from './lb-server.ts'
 
 const followed = [configDocument, overridesDocument]
 
-/** How long the relay and the backups have to give their locks back. */
-const besideMs = 1000
+/** How long each part has to end: to give its lock back, to say goodbye, to finish what is being applied. */
+const endMs = 1000
 
 export interface FollowOptions {
   readonly server: LbServer
@@ -187,21 +187,26 @@ export class StoreFollower {
     return result
   }
 
-  /** Nothing is applied any more. Idempotent; never rejects. */
+  /** Nothing more is taken from the store; what is being applied has a second to end. Idempotent; never rejects. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop()
     return this.#stopped
   }
 
   async #stop(): Promise<void> {
-    const { clock = systemClock } = this.#options
-    const beside = Promise.all([this.#relay?.stop(), this.#backups?.stop()])
+    const { clock = systemClock, log } = this.#options
     this.#overrides?.stop()
-    await this.#sync?.stop()
-    await this.#engine?.stop()
-    await this.#lease?.stop()
-    // A store that hangs does not hold up the drain: then their locks lapse.
-    await within(clock, besideMs, () => beside).catch(() => {})
+    const parts = {
+      ...{ config: this.#engine, sync: this.#sync, relay: this.#relay, backups: this.#backups },
+      lease: this.#lease,
+    }
+    // What hangs does not hold up the drain: locks lapse, and a change that is being applied is one as the drain begins.
+    const ends = Object.entries(parts).map(([part, owner]) =>
+      within(clock, endMs, () => owner?.stop()).catch((error: unknown) =>
+        log.debug(`${part}: has not ended, and is left to itself`, { error }),
+      ),
+    )
+    await Promise.all(ends)
     await this.#store?.stop()
   }
 }

@@ -243,6 +243,11 @@ export class LbServer {
     this.#accessLog.reopen()
   }
 
+  /** Not ready from now on: balancers in front take notice while what comes before {@link drain} ends. */
+  leave(): void {
+    this.#draining = true
+  }
+
   /**
    * Stops without losing a request that is on its way; then everything is closed. A second call joins the first; with
    * `skipDelay` it ends the first one's delay.

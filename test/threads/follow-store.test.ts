@@ -220,6 +220,33 @@ describe('an LB server with a store', () => {
     expect(store.data.leases.has('lock/relay')).toBe(true)
   })
 
+  test('nor does a change that is never done with, or a sync that does not say goodbye', async () => {
+    const store = new Store()
+    await store.put(routed(await backend('one')))
+    const clinging = definePlugin({
+      ...{ api: 1, kind: 'config-sync', name: 'clinging', options: z.strictObject({}) },
+      create(context) {
+        context.defer(() => new Promise(() => {}))
+        return {}
+      },
+    })
+    const lb = await start(store, local({ sync: { use: 'clinging', poll: '20ms' } }), [clinging])
+    let applying = false
+    lb.server.apply = () => {
+      applying = true
+      return new Promise(() => {})
+    }
+    await until('the node says that it lives', () => store.data.leases.has('node/lb-1'))
+    await store.put(routed(await backend('two')))
+    await until('it is being applied', () => applying)
+    lb.server.leave()
+    expect(await lb.admin('/readyz')).toMatchObject({ status: 503 })
+    expect(await lb.get()).toBe('one')
+    await within('the follower to stop', lb.follower.stop())
+    expect(store.data.leases.has('node/lb-1')).toBe(false)
+    await within('the server to drain', lb.server.drain())
+  })
+
   test('announces what others have committed, where its sync can, and stops with the server', async () => {
     const announced: [string, number][] = []
     const store = new Store()

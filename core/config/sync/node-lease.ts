@@ -25,6 +25,7 @@ export class NodeLease {
   readonly #deps: NodeLeaseDeps
   #lease: Lease | undefined
   #timer: RawTimer | undefined
+  #holding: Promise<boolean> | undefined
   #stopped = false
   /** Since when another has held the name. */
   #lostAt: number | undefined
@@ -42,17 +43,23 @@ export class NodeLease {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
-    if (!this.#lease?.valid()) return
     let timer: RawTimer | undefined
     const late = new Promise<void>((resolve) => {
       timer = this.#deps.clock.after(mostReleaseMs, resolve)
     })
-    await Promise.race([this.#lease.release(), late])
+    await Promise.race([this.#release(), late])
     timer?.cancel()
   }
 
+  /** What is being taken now is given back when it is there, be it late. */
+  async #release(): Promise<void> {
+    await this.#holding
+    if (this.#lease?.valid()) await this.#lease.release()
+  }
+
   async #step(): Promise<void> {
-    const held = await this.#hold()
+    this.#holding = this.#hold()
+    const held = await this.#holding
     if (this.#stopped) return
     this.#timer = this.#deps.clock.after(held ? renewMs : retryMs, () => void this.#step())
   }
@@ -62,6 +69,7 @@ export class NodeLease {
     const name = `${nodePrefix}${node.id}`
     try {
       if (this.#lease && (await this.#lease.renew())) return true
+      if (this.#stopped) return false
       this.#lease = await store.lease(name, `${node.id}/${node.boot}`, ttlMs)
       if (this.#lease) this.#lostAt = undefined
       else await this.#isHeldByAnother(name)
