@@ -59,7 +59,7 @@ export interface Network {
   /** Datagrams to this plugin. One handler; a second replaces the first. Its throws are logged, attributed. */
   onMessage(handle: (message: Received) => void): void
   /**
-   * Asks another node and waits for its answer (a stream, 8 MiB at most each way).
+   * Asks another node and waits for its answer (a stream, 1 MiB at most each way).
    * @throws MR_NETWORK: not reached, no answer in time, no handler there, or the handler threw. Whether the other side has acted
    *   is then not known
    */
