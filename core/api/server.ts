@@ -57,6 +57,9 @@ export interface ApiServer {
   close(): Promise<void>
 }
 
+/** Each holds memory and a file descriptor of the proxy's process, with a token or without. */
+const mostConnections = 512
+
 /** @throws MR_LISTEN when the address cannot be bound, or would be open to everybody */
 export async function startApi(
   store: ConfigStore,
@@ -82,6 +85,7 @@ export async function startApi(
     await app.close()
     await audit.close()
   }
+  app.server.maxConnections = mostConnections
   try {
     await app.listen({ host, port })
   } catch (cause) {

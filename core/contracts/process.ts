@@ -60,7 +60,7 @@ export interface Network {
   /** Datagrams to this plugin. One handler; a second replaces the first. Its throws are logged, attributed. */
   onMessage(handle: (message: Received) => void): void
   /**
-   * Asks another node and waits for its answer (a stream, 8 MiB at most each way).
+   * Asks another node and waits for its answer (a stream, 1 MiB at most each way).
    * @param options `node`: id of the node that is meant; without it whoever is there may answer
    * @throws MR_NETWORK: not reached, no answer in time, another node than the one that is meant answers, no handler there, or the
    *   handler threw. Whether the other side has acted is then not known

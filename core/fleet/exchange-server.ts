@@ -2,13 +2,18 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { listenError } from '../host/listen-error.ts'
 import { type NodeAddress, nodeAddressText } from './address.ts'
+import { Shares } from './shares.ts'
 
+const mebibyte = 1024 * 1024
+/** Of a payload. What gossip says of a member has some 100 bytes: this is a fleet of thousands. */
+export const longestPayload = mebibyte
 /** Of a message with its envelope. */
-export const longestExchange = 8 * 1024 * 1024 + 64 * 1024
+export const longestExchange = longestPayload + 64 * 1024
 export const exchangePath = '/fleet'
-/** What all bodies that are still arriving may hold together: nobody has proven anything yet. */
-const mostHeld = 64 * 1024 * 1024
-const mostConnections = 512
+/** What the bodies that are still arriving may hold together, and those of one address: nobody has proven anything yet. */
+const mostHeld = { all: 32 * mebibyte, each: 4 * mebibyte }
+/** Behind one address may be several nodes, with up to four connections each. */
+const mostConnections = { all: 512, each: 256 }
 
 /** A status of refusal, or the answer. */
 export type ExchangeAnswer = Uint8Array | 403 | 404 | 500
@@ -22,7 +27,8 @@ export class ExchangeServer {
   readonly #deps: ExchangeServerDeps
   readonly #server: Server
   #opened: Promise<void> | undefined
-  #held = 0
+  readonly #held = new Shares(mostHeld)
+  readonly #connections = new Shares(mostConnections)
 
   constructor(deps: ExchangeServerDeps) {
     this.#deps = deps
@@ -35,7 +41,13 @@ export class ExchangeServer {
     this.#server = createServer(limits, (request, response) => {
       this.#handle(request, response).catch(() => request.destroy())
     })
-    this.#server.maxConnections = mostConnections
+    this.#server.maxConnections = mostConnections.all
+    this.#server.on('connection', (socket) => {
+      // Not there: it has left already.
+      const { remoteAddress: address = '' } = socket
+      if (this.#connections.take(address, 1)) socket.on('close', () => this.#connections.give(address, 1))
+      else socket.destroy()
+    })
   }
 
   /** Idempotent. @throws MR_LISTEN */
@@ -68,24 +80,24 @@ export class ExchangeServer {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method !== 'POST' || request.url !== exchangePath) return refuse(response, 404)
+    if (Number(request.headers['content-length'] ?? 0) > longestExchange) return refuse(response, 413)
+    const { remoteAddress = '', remotePort = 0 } = request.socket
     const parts: Buffer[] = []
     let length = 0
     try {
       for await (const part of request as AsyncIterable<Buffer>) {
+        if (length + part.length > longestExchange) return refuse(response, 413)
+        if (!this.#held.take(remoteAddress, part.length)) return refuse(response, 503)
         length += part.length
-        this.#held += part.length
-        if (length > longestExchange) return refuse(response, 413)
-        if (this.#held > mostHeld) return refuse(response, 503)
         parts.push(part)
       }
-      const { remoteAddress = '', remotePort = 0 } = request.socket
       const from = nodeAddressText({ host: remoteAddress, port: remotePort })
       const answer = await this.#deps.receive(Buffer.concat(parts), from)
       if (typeof answer === 'number') return refuse(response, answer)
       response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': answer.length })
       response.end(answer)
     } finally {
-      this.#held -= length
+      if (length > 0) this.#held.give(remoteAddress, length)
     }
   }
 }

@@ -9,7 +9,13 @@ import { MillraceError } from '../host/errors.ts'
 import { isLoopback, type NodeAddress, nodeAddressText, parseNodeAddress } from './address.ts'
 import { Datagrams } from './datagrams.ts'
 import { type DropReason, Envelopes } from './envelope.ts'
-import { type ExchangeAnswer, ExchangeServer, exchangePath, longestExchange } from './exchange-server.ts'
+import {
+  type ExchangeAnswer,
+  ExchangeServer,
+  exchangePath,
+  longestExchange,
+  longestPayload,
+} from './exchange-server.ts'
 
 export interface NetworkDeps {
   readonly fleet: string
@@ -31,7 +37,7 @@ interface Port {
 
 type Undici = typeof import('undici')
 
-const longestPayload = 1200
+const longestDatagram = 1200
 
 export class FleetNetwork {
   readonly #deps: NetworkDeps
@@ -122,10 +128,10 @@ export class FleetNetwork {
   async #send(purpose: string, address: string, payload: Uint8Array): Promise<void> {
     const to = addressOf(address)
     this.#checkReach(to, address)
-    if (payload.length > longestPayload)
+    if (payload.length > longestDatagram)
       throw new MillraceError(
         'MR_NETWORK',
-        `a datagram of ${payload.length} bytes; expected ${longestPayload} at most`,
+        `a datagram of ${payload.length} bytes; expected ${longestDatagram} at most`,
       )
     if (this.#closing.signal.aborted) throw new MillraceError('MR_NETWORK', 'this node has stopped')
     await this.#udp().send(to, this.#envelopes.seal(`${purpose} message`, payload))
@@ -167,6 +173,11 @@ export class FleetNetwork {
   ): Promise<Uint8Array> {
     const to = addressOf(address)
     this.#checkReach(to, address)
+    if (payload.length > longestPayload)
+      throw new MillraceError(
+        'MR_NETWORK',
+        `a request of ${payload.length} bytes; expected ${longestPayload} at most`,
+      )
     const late = new AbortController()
     const timer = this.#deps.clock.after(timeoutMs, () =>
       late.abort(new Error(`no answer within ${timeoutMs} ms`)),

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { Audit } from '../../core/api/audit.ts'
 import { systemClock } from '../../core/host/clock.ts'
+import { MemoryStore } from '../conformance/memory-store.ts'
 import { FakeTime } from '../conformance/time.ts'
 import { until } from '../harness/until.ts'
 import { testLog } from '../threads/fixtures/server.ts'
@@ -112,6 +113,19 @@ test('a token that may change nothing displaces no change and holds up none: wha
   time.advance(20_000)
   await api.ask('DELETE', '/v1/services/shop', { who: 'read' })
   expect((await list()).refused).toHaveLength(4)
+})
+
+test('a write that has failed here may have reached the store: it stands among the changes', async () => {
+  const store = new MemoryStore(new FakeTime()).client()
+  const api = await apiOf({ store })
+  await api.put(config())
+  store.cut = true
+  await api.ask('DELETE', '/v1/services/shop')
+  await api.ask('DELETE', '/v1/services/shop', { who: 'read' })
+  expect(api.audit()).toMatchObject([
+    { route: 'PUT /v1/config', status: 200 },
+    { route: 'DELETE /v1/services/:service', actor: 'admin', status: 503 },
+  ])
 })
 
 test('what was counted is written at the end, and what comes while a write is under way is one more write', async () => {
