@@ -1,22 +1,27 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+/** Tests that wait more than they work, for servers and processes of their own: two files at a time, with more patience. */
+const waiting = [
+  'test/api/**/*.test.ts',
+  'test/cli/**/*.test.ts',
+  'test/integration/**/*.test.ts',
+  'test/examples/**/*.test.ts',
+  'test/packaging/**/*.test.ts',
+  'test/bench/paper.test.ts',
+]
+
 /** Tests that hold real sockets, threads or child processes: one file at a time, so that none starves on two cores. */
 const heavy = [
-  'test/api/**/*.test.ts',
   'test/wire/**/*.test.ts',
-  'test/integration/**/*.test.ts',
   'test/threads/**/*.test.ts',
   'test/corpora/**/*.test.ts',
   'test/fuzz/**/*.test.ts',
   'test/bench/**/*.test.ts',
-  'test/cli/**/*.test.ts',
-  'test/examples/**/*.test.ts',
   'test/plugins/config-store/**/*.test.ts',
   'test/plugins/conformance/config-store.sqlite.test.ts',
   'test/plugins/conformance/config-store.zookeeper.test.ts',
   'test/plugins/conformance/lock.red*.test.ts',
-  'test/packaging/**/*.test.ts',
   'test/scripts/**/*.test.ts',
 ]
 
@@ -47,7 +52,7 @@ export default defineConfig({
           name: 'light',
           execArgv,
           include: ['test/**/*.test.ts'],
-          exclude: heavy,
+          exclude: [...heavy, ...waiting],
           testTimeout: 20_000,
           hookTimeout: 20_000,
           sequence: { groupOrder: 0 },
@@ -56,13 +61,25 @@ export default defineConfig({
       {
         resolve: { alias },
         test: {
+          name: 'waiting',
+          execArgv,
+          include: waiting,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
           name: 'heavy',
           execArgv,
           include: heavy,
+          exclude: waiting,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],
