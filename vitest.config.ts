@@ -5,7 +5,6 @@ import { defineConfig } from 'vitest/config'
 const waiting = [
   'test/api/**/*.test.ts',
   'test/cli/**/*.test.ts',
-  'test/integration/**/*.test.ts',
   'test/examples/**/*.test.ts',
   'test/packaging/**/*.test.ts',
   'test/bench/paper.test.ts',
@@ -14,6 +13,7 @@ const waiting = [
 /** Tests that hold real sockets, threads or child processes: one file at a time, so that none starves on two cores. */
 const heavy = [
   'test/wire/**/*.test.ts',
+  'test/integration/**/*.test.ts',
   'test/threads/**/*.test.ts',
   'test/corpora/**/*.test.ts',
   'test/fuzz/**/*.test.ts',
