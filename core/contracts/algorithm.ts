@@ -70,7 +70,8 @@ export interface PickRequest {
  */
 export interface Algorithm {
   /** Called before the first pick and after each change of membership, weight or availability; changes that come
-   * together are coalesced into one call. State that is keyed by `Backend` survives. */
+   * together are coalesced into one call. State that is keyed by `Backend` survives. A new instance is first shown its backends as
+   * if all were well, before it serves: when that call throws, the config is refused. */
   update(view: BackendView): void
   /** Returns an available backend that is not excluded, or undefined when there is none. */
   pick(request: PickRequest): Backend | undefined

@@ -48,10 +48,6 @@ export class ServiceBuilder {
     const { config, placement } = placed
     const prefix = `service/${config.name}`
     const algorithm = await draft.get('algorithm', `${prefix}/algorithm`, config.algorithm)
-    // Built-ins are tested, and tables large: only what a user has written is tried.
-    const made = draft.held.get(`${prefix}/algorithm`)?.plugin
-    if (algorithm.fresh && made && made.loaded.source !== 'built-in')
-      tryUpdate(made, algorithm.instance, { ...config, table: placement.table })
     let breaker: CircuitBreaker | undefined
     if (config.breaker)
       breaker = (await draft.get('circuit-breaker', `${prefix}/breaker`, config.breaker)).instance
@@ -66,6 +62,10 @@ export class ServiceBuilder {
       const known = bySlot.get(slot)
       return known?.url === backend.url ? known : this.#backend(config, i, slot, queue)
     })
+    // Built-ins are tested, and tables large: only what a user has written is tried.
+    const made = draft.held.get(`${prefix}/algorithm`)?.plugin
+    if (algorithm.fresh && made && made.loaded.source !== 'built-in')
+      tryUpdate(made, algorithm.instance, { backends, table: placement.table })
     await this.#resolve(backends)
     return new ServiceRuntime({
       placed,

@@ -2,12 +2,12 @@
  * What an algorithm sees where all is well. Shown to a new instance before it serves: an `update` that throws is then a mistake of
  * the config, which is refused, and not one of every request.
  */
-import type { Algorithm, Backend, BackendView, Member } from '../contracts/algorithm.ts'
+import type { Algorithm, Backend, BackendView } from '../contracts/algorithm.ts'
 import type { PluginInstance } from '../host/instance.ts'
 
 export interface TrialService {
-  readonly name: string
-  readonly backends: readonly Member[]
+  /** Those that it will serve: what an instance keeps for one of them, by object or by slot, is for that one. */
+  readonly backends: readonly Backend[]
   readonly table: Uint8Array<SharedArrayBuffer> | undefined
 }
 
@@ -17,12 +17,9 @@ class TrialView implements BackendView {
   readonly panic = false
   readonly table: Uint8Array<SharedArrayBuffer> | undefined
 
-  constructor({ name, backends, table }: TrialService) {
-    this.all = backends.map(({ url, weight, zone, tags }, slot) => ({
-      ...{ url, weight, zone, tags, slot },
-      id: `${name}/${url}`,
-    }))
-    this.available = this.all.filter(({ weight }) => weight > 0)
+  constructor({ backends, table }: TrialService) {
+    this.all = backends
+    this.available = backends.filter(({ weight }) => weight > 0)
     this.table = table
   }
 

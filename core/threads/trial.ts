@@ -94,7 +94,8 @@ export async function tryUse(loaded: LoadedPlugin, trial: Trial): Promise<void> 
     const raw =
       definition.buildTable && buildTable(definition, members, parseOptions(definition, options, path), path)
     const table = raw && sharedCopy(raw)
-    tryUpdate(made, made.instance as Algorithm, { name: id, backends: members, table })
+    const backends = members.map((member, slot) => ({ ...member, slot, id: `${id}/${member.url}` }))
+    tryUpdate(made, made.instance as Algorithm, { backends, table })
   } finally {
     await made.stop()
   }
