@@ -36,8 +36,9 @@ export interface BackendView {
   /**
    * Effective weight, > 0 for every available backend: the configured one, scaled by slow start and by the share that the
    * backend's tier and zone are to get. Fractions occur; only ratios count. It holds for this view: while a backend
-   * ramps up, a new one comes every second or so. An algorithm that never asks for weights gets the same shares by
-   * exclusion: `excluded` then passes backends over that are to get less than others.
+   * ramps up, a new one comes every second or so. An algorithm that never asks for weights gets its shares by
+   * exclusion: `excluded` then passes backends over that are to get less than others. That is exact where no pick depends
+   * on those before; one that goes round with a cursor should ask, and give those of a smaller `weight(b) / b.weight` fewer turns.
    */
   weight(backend: Backend): number
   /** Exchanges in flight on the backend, over all threads of this process. Costs one load per thread. */

@@ -1,27 +1,44 @@
 import { type Algorithm, type Backend, type BackendView, definePlugin, type PickRequest, z } from 'millrace'
+import { Turns } from '../lib/turns.ts'
+
+/** Factors closer to one another than this are the same one: they come of divisions. */
+const slight = 1e-9
 
 /**
- * Each in turn, weights ignored. The cursor moves past the backend that was picked, not by one: so a backend that stays
+ * Each in turn, configured weights ignored. The cursor moves past the backend that was picked, not by one: so a backend that stays
  * excluded (an open breaker) does not hand all its turns to its neighbour. An excluded backend loses its turn; O(1) plus
  * one step for each of those in front.
+ *
+ * Where tiers, zones or slow start give some less than others, they have fewer turns, spread as those of weighted round robin
+ * are: O(log n). (To be passed over now and then would not do: a cursor that has moved on gives its next turn to a neighbour.)
  */
 class RoundRobin implements Algorithm {
   private readonly random: () => number
   private backends: readonly Backend[] = []
   /** Index of the one whose turn it is. */
   private next = 0
+  private readonly turns: Turns
+  private isUneven = false
 
   constructor(random: () => number) {
     this.random = random
+    this.turns = new Turns(random)
   }
 
   update(view: BackendView): void {
+    const factors = new Map(
+      view.available.map((backend) => [backend, view.weight(backend) / backend.weight] as const),
+    )
+    const [first = 0] = factors.values()
+    this.isUneven = [...factors.values()].some((factor) => Math.abs(factor - first) > slight * first)
+    if (this.isUneven) this.turns.update(view.available, (backend) => factors.get(backend)!)
     this.backends = this.order(view.available)
     this.next = 0
   }
 
   // HOT
   pick(request: PickRequest): Backend | undefined {
+    if (this.isUneven) return this.turns.pick(request)
     const backends = this.backends
     const size = backends.length
     let index = this.next

@@ -44,9 +44,9 @@ describe('priority tiers', () => {
     await lb.apply(config(backends, [backends[0]]))
     const half = await bodies(lb.port, 200)
     expect(half[0]).toBe(0)
-    // 1.4 × one half: 70 %.
-    expect(half[1]).toBeGreaterThan(110)
-    expect(half[1]).toBeLessThan(170)
+    // 1.4 × one half: 70 %, exact to a turn of each.
+    expect(Math.abs(half[1] - 140)).toBeLessThanOrEqual(2)
+    expect(Math.abs(half[2] - 30)).toBeLessThanOrEqual(2)
     await lb.apply(config(backends, backends.slice(0, 2)))
     expect(await bodies(lb.port, 40)).toEqual([0, 0, 20, 20])
     await lb.apply(config(backends))

@@ -49,6 +49,18 @@ describe('round-robin', () => {
     expect(new Set([...before, ...after]).size).toBe(5)
   })
 
+  test('gives less to those that are to get less, whatever their configured weights, to within a turn', async () => {
+    const all = numbered(4, (index) => (index === 0 ? 5 : 1))
+    const view = new FakeView(all)
+    for (const backend of all) view.effective.set(backend, backend.weight * (backend === all[0] ? 1 : 3 / 14))
+    const instance = await made('round-robin', view)
+    const uneven = countPicks(instance, all, 460)
+    for (const [index, share] of [280, 60, 60, 60].entries())
+      expect(Math.abs(uneven[index] - share)).toBeLessThanOrEqual(1)
+    instance.update(new FakeView(all))
+    expect(countPicks(instance, all, 400)).toEqual([100, 100, 100, 100])
+  })
+
   test('threads do not start at the same backend', async () => {
     const all = numbered(16)
     const firsts = await Promise.all(
