@@ -7,6 +7,7 @@ import type { PluginInstance } from '../host/instance.ts'
 import type { Plane, PlaneDeps } from '../threads/plane.ts'
 import { type InstanceDraft, Instances } from './instances.ts'
 import { Listener, type ListenerDeps } from './listener.ts'
+import { Pace } from './pace.ts'
 import { PlaneContext } from './plane-context.ts'
 import { RouteRuntime, Runtime } from './runtime.ts'
 import { ServiceBuilder } from './service-builder.ts'
@@ -78,10 +79,11 @@ export class DataPlane implements Plane<Prepared> {
   async #buildRuntime(snapshot: ThreadSnapshot, draft: InstanceDraft): Promise<Runtime> {
     const running: ReadonlyMap<string, ServiceRuntime> = this.#plane.runtime?.services ?? new Map()
     const services = new Map<string, ServiceRuntime>()
+    const pace = new Pace(this.#plane.now)
     for (const [name, placed] of snapshot.services) {
       const former = running.get(name)
       // Also where the config is the same the plugins may not be: an instance is kept only with its code.
-      services.set(name, await this.#builder.build(placed, former, draft))
+      services.set(name, await this.#builder.build(placed, former, draft, pace))
     }
     const top = await this.#builder.filters(snapshot.filters, 'filter', draft)
     const routes: RouteRuntime[] = []
@@ -117,6 +119,7 @@ export class DataPlane implements Plane<Prepared> {
     this.#listeners = [...stay, ...opened]
     for (const listener of opened) listener.start()
     if (former) this.#retire(former, over)
+    void settleIn(runtime, new Pace(this.#plane.now))
   }
 
   /** Backends of a former version that the new one does not have. */
@@ -192,6 +195,14 @@ export class DataPlane implements Plane<Prepared> {
     }
     for (const plugin of this.#instances.all()) void plugin.stop()
     this.#plane.wheel.stop()
+  }
+}
+
+/** Makes the views of all services, for as long as requests wait for nothing; who is asked before makes its own. */
+async function settleIn({ services }: Runtime, pace: Pace): Promise<void> {
+  for (const service of services.values()) {
+    if (pace.isOver()) await pace.nextTurn()
+    service.settleIn()
   }
 }
 

@@ -10,6 +10,7 @@ import { backendTlsOptions } from '../upstream/tls.ts'
 import type { FilterStep } from './filter-chain.ts'
 import { Http1Upstream } from './http1-upstream.ts'
 import type { InstanceDraft } from './instances.ts'
+import type { Pace } from './pace.ts'
 import type { PlaneContext } from './plane-context.ts'
 import { ServiceQueue } from './service-queue.ts'
 import { type HttpBackend, ServiceRuntime } from './service-runtime.ts'
@@ -44,6 +45,7 @@ export class ServiceBuilder {
     placed: PlacedService,
     former: ServiceRuntime | undefined,
     draft: InstanceDraft,
+    pace: Pace,
   ): Promise<ServiceRuntime> {
     const { config, placement } = placed
     const prefix = `service/${config.name}`
@@ -57,11 +59,15 @@ export class ServiceBuilder {
       ? former.queue
       : new ServiceQueue(this.#deps.table.queued[this.#deps.thread], placement.index)
     const bySlot = new Map(former?.backends.map((backend) => [backend.slot, backend]))
-    const backends = config.backends.map((backend, i) => {
+    const backends: HttpBackend[] = []
+    for (let i = 0; i < config.backends.length; i++) {
+      // Not for each: a look at the clock takes as long as to make one.
+      if (i % 16 === 0 && pace.isOver()) await pace.nextTurn()
       const slot = placement.slots[i]
       const known = bySlot.get(slot)
-      return known?.url === backend.url ? known : this.#backend(config, i, slot, queue)
-    })
+      const same = known?.url === config.backends[i].url
+      backends.push(same ? known : this.#backend(config, i, slot, queue))
+    }
     // Built-ins are tested, and tables large: only what a user has written is tried.
     const made = draft.held.get(`${prefix}/algorithm`)?.plugin
     if (algorithm.fresh && made && made.loaded.source !== 'built-in')
@@ -131,25 +137,28 @@ export class ServiceBuilder {
   }
 
   async #resolve(backends: readonly HttpBackend[]): Promise<void> {
+    const names = backends.filter(({ addresses }) => addresses.awaited)
+    if (names.length === 0) return
     const { clock } = this.#deps
     let timer: { cancel(): void } | undefined
     const late = new Promise<void>((resolve) => {
       timer = clock.after(firstLookupMs, resolve)
     })
-    await Promise.race([Promise.all(backends.map((backend) => backend.addresses.start())), late])
+    await Promise.race([Promise.all(names.map((backend) => backend.addresses.start())), late])
     timer?.cancel()
   }
 
-  /** The service becomes the running one. Synchronous. */
+  /** The service becomes the running one; its view is yet to be made. Synchronous. */
   activate(service: ServiceRuntime, former: ServiceRuntime | undefined): void {
     const { config } = service
     const { connections, timeouts } = config
     const max = Math.max(1, Math.floor(connections.max / this.#deps.threads))
     const sameBreaker = former?.breaker !== undefined && former.breaker === service.breaker
     const before = new Set(former?.backends)
+    const tlsDiffers = former !== undefined && tlsChanged(former.config, config)
     service.backends.forEach((backend, i) => {
       const known = before.has(backend)
-      const reconnect = known && former !== undefined && tlsChanged(former.config, config)
+      const reconnect = known && tlsDiffers
       backend.update(config.backends[i])
       // Only now: what was prepared may be discarded, and must leave no timer behind.
       backend.addresses.follow()
@@ -163,7 +172,7 @@ export class ServiceBuilder {
     if (former && former !== service) {
       former.successor = service
     }
-    service.refresh(former === undefined)
+    service.begin(former === undefined)
   }
 
   #attachBreaker(service: ServiceRuntime, backend: HttpBackend): void {

@@ -38,6 +38,8 @@ export class ServiceRuntime {
   /** The last pick met a pool without a place. */
   sawFull = false
   #view: ServiceView | undefined = undefined
+  /** Nobody in it has come back from anywhere yet. */
+  #isFirst = false
   #seenEpoch = -1
   readonly #pick: ServicePick
   /** Where the next choice in the algorithm's place begins to look. */
@@ -84,11 +86,20 @@ export class ServiceRuntime {
     return this.backends.find((backend) => backend.url === url)
   }
 
-  /**
-   * Makes the view anew from the shared table and shows it to the algorithm.
-   * @param isFirst the service begins
-   */
-  refresh(isFirst = false): void {
+  /** It is the running one from now on. Its view is made at leisure, or by the first pick. */
+  begin(isFirst: boolean): void {
+    this.#isFirst = isFirst
+  }
+
+  /** The first view, where it has not been made yet and none is needed any more by a newer version. */
+  settleIn(): void {
+    if (this.#view === undefined && this.successor === undefined) this.refresh()
+  }
+
+  /** Makes the view anew from the shared table and shows it to the algorithm. */
+  refresh(): void {
+    const isFirst = this.#isFirst
+    this.#isFirst = false
     this.#seenEpoch = this.table.epoch[this.index]
     const { table } = this
     for (const backend of this.backends)
@@ -217,6 +228,8 @@ export class ServiceRuntime {
     while (newest.successor !== undefined) newest = newest.successor
     const algorithm = newest.algorithm
     if (algorithm.settled === undefined) return
+    // An algorithm hears of backends before it hears what came of them.
+    if (newest.#view === undefined) newest.refresh()
     try {
       algorithm.settled(backend, outcome, firstByteMs)
     } catch (error) {

@@ -1,5 +1,5 @@
 /** Everything that the main thread and a data thread say to each other. All of it is cloneable data. */
-import type { Snapshot } from '../config/snapshot.ts'
+import type { BackendConfig, Snapshot } from '../config/snapshot.ts'
 import { type ErrorCode, errorTable, MillraceError } from '../host/errors.ts'
 import type { ShippedPlugin } from '../host/loader.ts'
 import type { AccessRecord } from '../observe/access-record.ts'
@@ -41,6 +41,14 @@ export interface SnapshotDelta {
   readonly removed: readonly string[]
 }
 
+/** Some of the changed services of a delta that is sent in parts; a large one goes on in the next part. */
+export type DeltaPart = readonly {
+  readonly name: string
+  /** The service without its backends, with the first of them. */
+  readonly begins: PlacedService | undefined
+  readonly backends: readonly BackendConfig[]
+}[]
+
 /** Plugin code that a snapshot needs. */
 export interface PluginCode {
   readonly plugins: readonly ShippedPlugin[]
@@ -49,6 +57,8 @@ export interface PluginCode {
 }
 
 export type ToThread =
+  /** Changed services of the `prepare` that will follow; answered by `part-taken`. */
+  | { readonly type: 'part'; readonly txn: number; readonly part: DeltaPart }
   /** Make ready for this snapshot; answered by `prepared` or `refused`. `code` is there when it is not what the thread has. */
   | {
       readonly type: 'prepare'
@@ -72,6 +82,7 @@ export type ToThread =
 export type FromThread =
   /** Plugins are loaded; waiting for the first snapshot. */
   | { readonly type: 'online' }
+  | { readonly type: 'part-taken'; readonly txn: number }
   | { readonly type: 'prepared'; readonly txn: number }
   | { readonly type: 'refused'; readonly txn: number; readonly problems: readonly ErrorData[] }
   | { readonly type: 'committed'; readonly txn: number }

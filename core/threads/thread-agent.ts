@@ -5,7 +5,8 @@ import { MillraceError } from '../host/errors.ts'
 import type { ShippedPlugin } from '../host/loader.ts'
 import type { PluginRegistry } from '../host/registry.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
-import { errorData, type FromThread, type PluginCode, type ToThread } from './messages.ts'
+import { joinDelta } from './delta-parts.ts'
+import { type DeltaPart, errorData, type FromThread, type PluginCode, type ToThread } from './messages.ts'
 import type { Plane } from './plane.ts'
 import { type CurrentRegistry, codeVersion } from './plugin-code.ts'
 import { applyDelta } from './snapshot-delta.ts'
@@ -38,6 +39,8 @@ export class ThreadAgent {
   readonly #post: (message: FromThread) => void
   #committed: ThreadSnapshot | undefined
   #attempt: Attempt | undefined
+  /** What has come of a large delta. */
+  #parts: { readonly txn: number; readonly taken: DeltaPart[] } = { txn: 0, taken: [] }
   /** Steps follow one another: a `discard` waits for the `prepare` before it. */
   #steps: Promise<void> = Promise.resolve()
   #released = 0
@@ -51,11 +54,24 @@ export class ThreadAgent {
   }
 
   receive(message: Exclude<ToThread, { type: 'stop' | 'access-taken' }>): void {
-    if (message.type === 'prepare') this.#step(() => this.#prepare(message))
+    if (message.type === 'part') this.#take(message)
+    else if (message.type === 'prepare') this.#step(() => this.#prepare(message))
     else if (message.type === 'commit') this.#step(() => this.#commit(message.txn))
     else if (message.type === 'discard') this.#step(() => this.#discard(message.txn))
     else if (message.type === 'drain') this.#plane.startDrain()
     else this.#step(() => this.#closeListeners(message.idleAfterMs))
+  }
+
+  #take({ txn, part }: Extract<ToThread, { type: 'part' }>): void {
+    if (this.#parts.txn !== txn) this.#parts = { txn, taken: [] }
+    this.#parts.taken.push(part)
+    this.#post({ type: 'part-taken', txn })
+  }
+
+  #partsOf(txn: number): readonly DeltaPart[] {
+    const { txn: of, taken } = this.#parts
+    this.#parts = { txn: 0, taken: [] }
+    return of === txn ? taken : []
   }
 
   #step(run: () => void | Promise<void>): void {
@@ -67,7 +83,7 @@ export class ThreadAgent {
     const { registry } = this.#deps
     const before = registry.current
     try {
-      const snapshot = applyDelta(this.#committed, delta)
+      const snapshot = applyDelta(this.#committed, joinDelta(this.#partsOf(txn), delta))
       if (code) registry.current = await this.#load(code)
       const prepared = await this.#plane.prepare(snapshot)
       this.#attempt = { txn, snapshot, prepared, registry: before }

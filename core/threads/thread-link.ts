@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { ListenerConfig } from '../config/snapshot.ts'
 import type { Clock } from '../contracts/plugin.ts'
 import type { ThreadSnapshot } from '../proxy/thread-snapshot.ts'
+import { splitDelta } from './delta-parts.ts'
 import type { ErrorData, FromThread, PluginCode, ThreadData, ToThread } from './messages.ts'
 import { makeDelta } from './snapshot-delta.ts'
 
@@ -97,7 +98,14 @@ export class ThreadLink implements Participant {
     const code = this.#code === target.code.version ? undefined : target.code
     for (const { code: files } of code?.plugins ?? [])
       if (files) this.#modules.add(`${files.entry} ${files.hash}`)
-    this.send({ type: 'prepare', txn, delta: makeDelta(this.#base, this.#view(target.snapshot)), code })
+    const { parts, delta } = splitDelta(makeDelta(this.#base, this.#view(target.snapshot)))
+    for (const part of parts) {
+      this.send({ type: 'part', txn, part })
+      const taken = await this.#answer(txn, ['part-taken'], timeoutMs)
+      if (!this.alive) return { type: 'died' }
+      if (!taken) return { type: 'late' }
+    }
+    this.send({ type: 'prepare', txn, delta, code })
     const reply = await this.#answer(txn, ['prepared', 'refused'], timeoutMs)
     if (!this.alive) return { type: 'died' }
     if (reply?.type === 'prepared' || reply?.type === 'refused') return reply

@@ -40,6 +40,11 @@ export class AddressBook {
     if (!this.#isName) this.#first = Promise.resolve()
   }
 
+  /** A name that has not been looked up yet, or not been found. */
+  get awaited(): boolean {
+    return this.#addresses.length === 0
+  }
+
   /** The first look-up of a name, made once; leaves no timer. Never rejects: see `error`. */
   start(): Promise<void> {
     this.#first ??= this.#look()

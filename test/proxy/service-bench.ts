@@ -154,6 +154,7 @@ export async function serviceBench(
     breaker: undefined,
     onFault: (backend: Backend | undefined, hook, error) => faults.push([backend?.url, hook, error]),
   })
-  service.refresh(true)
+  // Its first view is made by the first pick, as if the thread had not come to it yet.
+  service.begin(true)
   return new ServiceBench(service, clock, faults)
 }

@@ -144,3 +144,27 @@ test('slow start: a backend that a reload adds gets a tenth of its share at firs
   expect(counts[2]).toBeGreaterThanOrEqual(9)
   expect(counts[2]).toBeLessThanOrEqual(11)
 })
+
+test('a config of many backends comes to the thread in parts, and is served whole', async () => {
+  const [first, second] = await named(2)
+  const many = (live: RawBackend) => ({
+    backends: [
+      ...Array.from({ length: 450 }, (_, index) => ({ url: `http://127.1.0.1:${2000 + index}`, weight: 0 })),
+      { url: live.url },
+    ],
+  })
+  const config = (one: RawBackend, other: RawBackend) =>
+    simpleConfig([], {
+      routes: [{ match: { path: '/other' }, service: 'other' }, { service: 'app' }],
+      services: { app: many(one), other: many(other) },
+    })
+  const lb = await serve(config(first, second))
+  const client = await rawClient(lb.port)
+  const served = async () => [
+    (await client.request(request())).body.toString(),
+    (await client.request(request({ target: '/other' }))).body.toString(),
+  ]
+  expect(await served()).toEqual(['0', '1'])
+  await lb.apply(config(second, first))
+  expect(await served()).toEqual(['1', '0'])
+})
