@@ -32,8 +32,14 @@ export class ServiceBench {
   readonly service: ServiceRuntime
   readonly table: SharedTable
   readonly faults: unknown[]
+  /** The next version of the service, after a reload; not the running one yet. */
+  readonly makeNext: () => ServiceRuntime
 
-  constructor(service: ServiceRuntime, clock: FakeClock, faults: unknown[]) {
+  constructor(makeService: () => ServiceRuntime, clock: FakeClock, faults: unknown[]) {
+    const service = makeService()
+    service.begin(true)
+    service.settleIn()
+    this.makeNext = makeService
     this.service = service
     this.clock = clock
     this.table = service.table
@@ -137,7 +143,7 @@ export async function serviceBench(
     state.pool = new Pool(owner, { max: 1000, idleMs: 1000 }, table.open[0], table.idle[0], slot)
     return state
   })
-  const service = new ServiceRuntime({
+  const parts: ConstructorParameters<typeof ServiceRuntime>[0] = {
     placed: {
       config,
       placement: { index: 0, slots: states.map(({ slot }) => slot), table: shared },
@@ -153,8 +159,6 @@ export async function serviceBench(
     algorithm: await algorithm(use, options, threadContext({ seed: 5 })),
     breaker: undefined,
     onFault: (backend: Backend | undefined, hook, error) => faults.push([backend?.url, hook, error]),
-  })
-  // Its first view is made by the first pick, as if the thread had not come to it yet.
-  service.begin(true)
-  return new ServiceBench(service, clock, faults)
+  }
+  return new ServiceBench(() => new ServiceRuntime(parts), clock, faults)
 }

@@ -193,6 +193,23 @@ test('a backend that a reload adds ramps up; those of a service that begins do n
   expect(bench.backends.map(({ effectiveWeight }) => effectiveWeight)).toEqual([1, 1, 0.1])
 })
 
+test('who is asked before its thread has come to it makes its view then, and only then', async () => {
+  const bench = await serviceBench(many(3), { algorithm: 'least-connections', slowStart: '30s' })
+  const { service } = bench
+  const seen: unknown[] = []
+  const { algorithm } = service
+  const next = bench.makeNext()
+  algorithm.update = (view) => void seen.push(view.available.map((backend) => view.weight(backend)))
+  algorithm.settled = (backend) => void seen.push(backend.url)
+  service.successor = next
+  next.begin(true)
+  service.settled(bench.backends[1], 'success', 1)
+  expect(seen).toEqual([[1, 1, 1], bench.backends[1].url])
+  next.settleIn()
+  service.settleIn()
+  expect(seen).toHaveLength(2)
+})
+
 test('a service whose backends stand still makes no view anew', async () => {
   const bench = await serviceBench(many(3), { algorithm: 'random', slowStart: '30s' })
   let updates = 0
