@@ -68,10 +68,12 @@ export class ThreadAgent {
     this.#post({ type: 'part-taken', txn })
   }
 
+  /** They are not kept. */
   #partsOf(txn: number): readonly DeltaPart[] {
     const { txn: of, taken } = this.#parts
+    if (of !== txn) return []
     this.#parts = { txn: 0, taken: [] }
-    return of === txn ? taken : []
+    return taken
   }
 
   #step(run: () => void | Promise<void>): void {
@@ -116,6 +118,7 @@ export class ThreadAgent {
 
   async #discard(txn: number): Promise<void> {
     const attempt = this.#attempt
+    this.#partsOf(txn)
     if (attempt?.txn === txn) {
       this.#attempt = undefined
       this.#deps.registry.current = attempt.registry

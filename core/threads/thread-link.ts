@@ -53,6 +53,8 @@ export class ThreadLink implements Participant {
   readonly #modules = new Set<string>()
   /** What the thread has committed, as it sees it. */
   #base: ThreadSnapshot | undefined
+  /** The transaction that was discarded last. */
+  #dropped = 0
   #listeners: { of: readonly ListenerConfig[]; seen: readonly ListenerConfig[] } = { of: [], seen: [] }
   readonly #worker: Worker
   readonly #clock: Clock
@@ -103,7 +105,8 @@ export class ThreadLink implements Participant {
       this.send({ type: 'part', txn, part })
       const taken = await this.#answer(txn, ['part-taken'], timeoutMs)
       if (!this.alive) return { type: 'died' }
-      if (!taken) return { type: 'late' }
+      // Another thread has refused meanwhile: what came after the `discard` would stay.
+      if (!taken || this.#dropped === txn) return { type: 'late' }
     }
     this.send({ type: 'prepare', txn, delta, code })
     const reply = await this.#answer(txn, ['prepared', 'refused'], timeoutMs)
@@ -121,6 +124,7 @@ export class ThreadLink implements Participant {
   }
 
   async discard(txn: number, timeoutMs: number): Promise<boolean> {
+    this.#dropped = txn
     this.send({ type: 'discard', txn })
     const reply = await this.#answer(txn, ['discarded'], timeoutMs)
     return reply !== undefined || !this.alive
