@@ -44,6 +44,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    globalSetup: './test/harness/compile-cache.ts',
     reporters: ['default'],
     projects: [
       {
