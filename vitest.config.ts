@@ -5,6 +5,26 @@ import { defineConfig } from 'vitest/config'
 const filesOf = (folder: string, ...names: string[]): string[] =>
   names.map((name) => `${folder}/${name}.test.ts`)
 
+/** Of `test/threads`, what is tested without data threads. */
+const threadless = [
+  ...['arena', 'blame', 'commit', 'config-entry', 'drain', 'fault-report', 'handover-hangs', 'overrides-stop'],
+  ...['placement', 'plugin-health', 'slots', 'snapshot-delta', 'thread-log'],
+]
+
+/**
+ * Tests of plain functions and objects: all in the same two processes. Modules of ours keep no state (`test/repo/shape.test.ts`), so none
+ * finds what another has left. What counts bytes is not among them: code that others have run before is another code to V8.
+ */
+const plain = [
+  'test/config/**/*.test.ts',
+  'test/fleet/**/*.test.ts',
+  'test/observe/!(allocation).test.ts',
+  'test/proxy/**/*.test.ts',
+  'test/repo/**/*.test.ts',
+  'test/upstream/**/*.test.ts',
+  ...filesOf('test/threads', ...threadless),
+]
+
 /** Tests that wait more than they work, for servers and processes of their own: two files at a time, with more patience. */
 const waiting = [
   'test/api/**/*.test.ts',
@@ -34,12 +54,6 @@ const paired = [
   ),
 ]
 
-/** Of `test/threads`, what is tested without data threads. */
-const threadless = [
-  ...['arena', 'blame', 'commit', 'config-entry', 'drain', 'fault-report', 'handover-hangs', 'overrides-stop'],
-  ...['placement', 'plugin-health', 'slots', 'snapshot-delta', 'thread-log'],
-]
-
 /**
  * Tests that go by the clock, measure, or hold threads that come and go: one file at a time, so that none starves on two cores.
  * What faces faults of real servers is among them.
@@ -52,7 +66,7 @@ const heavy = [
   ...filesOf(
     'test/bench',
     ...['arms', 'block-costs', 'closed-loop', 'driver', 'micro', 'open-loop', 'plugin'],
-    ...['plugin-requests', 'sync'],
+    ...['paper-sizing', 'plugin-requests', 'sync'],
   ),
   'test/plugins/config-store/**/*.test.ts',
 ]
@@ -82,13 +96,25 @@ export default defineConfig({
       {
         resolve: { alias },
         test: {
-          name: 'light',
+          name: 'plain',
           execArgv,
-          include: ['test/**/*.test.ts'],
-          exclude: [...waiting, ...paired, ...heavy],
+          include: plain,
+          isolate: false,
           testTimeout: 20_000,
           hookTimeout: 20_000,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'light',
+          execArgv,
+          include: ['test/**/*.test.ts'],
+          exclude: [...plain, ...waiting, ...paired, ...heavy],
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -99,7 +125,7 @@ export default defineConfig({
           include: waiting,
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -110,7 +136,7 @@ export default defineConfig({
           include: paired,
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -123,7 +149,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],
