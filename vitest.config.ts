@@ -34,6 +34,7 @@ const waiting = [
   'test/scripts/**/*.test.ts',
   ...filesOf('test/bench', 'paper', 'cost-table', 'html-report', 'stored-results', 'calibration'),
   ...filesOf('test/integration', 'push', 'relay', 'zookeeper-store', 'zookeeper-users'),
+  ...filesOf('test/wire', 'half-closed-tunnel'),
   ...filesOf(
     'test/plugins/conformance',
     ...['config-store.sqlite', 'config-store.zookeeper', 'lock.redis', 'lock.redlock'],
