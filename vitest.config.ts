@@ -1,28 +1,75 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+/** `<folder>/<name>.test.ts` of each name. */
+const filesOf = (folder: string, ...names: string[]): string[] =>
+  names.map((name) => `${folder}/${name}.test.ts`)
+
+/** Of `test/threads`, what is tested without data threads. */
+const threadless = [
+  ...['arena', 'blame', 'commit', 'config-entry', 'drain', 'fault-report', 'handover-hangs', 'overrides-stop'],
+  ...['placement', 'plugin-health', 'slots', 'snapshot-delta', 'thread-log'],
+]
+
+/**
+ * Tests of plain functions and objects: all in the same two processes. Modules of ours keep no state (`test/repo/shape.test.ts`), so none
+ * finds what another has left. What counts bytes is not among them: code that others have run before is another code to V8.
+ */
+const plain = [
+  'test/config/**/*.test.ts',
+  'test/fleet/**/*.test.ts',
+  'test/observe/!(allocation).test.ts',
+  'test/proxy/**/*.test.ts',
+  'test/repo/**/*.test.ts',
+  'test/upstream/**/*.test.ts',
+  ...filesOf('test/threads', ...threadless),
+]
+
 /** Tests that wait more than they work, for servers and processes of their own: two files at a time, with more patience. */
 const waiting = [
   'test/api/**/*.test.ts',
   'test/cli/**/*.test.ts',
   'test/examples/**/*.test.ts',
   'test/packaging/**/*.test.ts',
-  'test/bench/paper.test.ts',
+  'test/scripts/**/*.test.ts',
+  ...filesOf('test/bench', 'paper', 'cost-table', 'html-report', 'stored-results', 'calibration'),
+  ...filesOf('test/integration', 'push', 'relay', 'zookeeper-store', 'zookeeper-users'),
+  ...filesOf('test/wire', 'half-closed-tunnel'),
+  ...filesOf(
+    'test/plugins/conformance',
+    ...['config-store.sqlite', 'config-store.zookeeper', 'lock.redis', 'lock.redlock'],
+  ),
 ]
 
-/** Tests that hold real sockets, threads or child processes: one file at a time, so that none starves on two cores. */
+/** Tests on real sockets and threads in which no deadline of less than seconds passes: two files at a time, as they hardly work alone. */
+const paired = [
+  'test/corpora/**/*.test.ts',
+  ...filesOf('test/fuzz', 'differential', 'through', 'sync-schedules', 'swim-schedules'),
+  ...filesOf(
+    'test/wire',
+    ...['accepted-oddities', 'addresses', 'body-filters', 'bodyless', 'breaker-fallback', 'broken-plugins'],
+    ...['byte-identity', 'client-pipelining', 'fallback-from-queue', 'forwarding', 'framing'],
+    ...['half-close-and-abort', 'hop-by-hop', 'host-and-target', 'http10-and-close'],
+    ...['informational-and-expect', 'mirror-edges', 'own-algorithm', 'own-answers', 'proxy-protocol'],
+    ...['rejects', 'returned-answers', 'sticky-cookie', 'tiny-pieces', 'tls-settings', 'trailers'],
+  ),
+]
+
+/**
+ * Tests that go by the clock, measure, or hold threads that come and go: one file at a time, so that none starves on two cores.
+ * What faces faults of real servers is among them.
+ */
 const heavy = [
   'test/wire/**/*.test.ts',
   'test/integration/**/*.test.ts',
-  'test/threads/**/*.test.ts',
-  'test/corpora/**/*.test.ts',
+  `test/threads/!(${threadless.join('|')}).test.ts`,
   'test/fuzz/**/*.test.ts',
-  'test/bench/**/*.test.ts',
+  ...filesOf(
+    'test/bench',
+    ...['arms', 'block-costs', 'closed-loop', 'driver', 'micro', 'open-loop', 'plugin'],
+    ...['paper-sizing', 'plugin-requests', 'sync'],
+  ),
   'test/plugins/config-store/**/*.test.ts',
-  'test/plugins/conformance/config-store.sqlite.test.ts',
-  'test/plugins/conformance/config-store.zookeeper.test.ts',
-  'test/plugins/conformance/lock.red*.test.ts',
-  'test/scripts/**/*.test.ts',
 ]
 
 /**
@@ -44,18 +91,31 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    globalSetup: './test/harness/compile-cache.ts',
     reporters: ['default'],
     projects: [
+      {
+        resolve: { alias },
+        test: {
+          name: 'plain',
+          execArgv,
+          include: plain,
+          isolate: false,
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
       {
         resolve: { alias },
         test: {
           name: 'light',
           execArgv,
           include: ['test/**/*.test.ts'],
-          exclude: [...heavy, ...waiting],
+          exclude: [...plain, ...waiting, ...paired, ...heavy],
           testTimeout: 20_000,
           hookTimeout: 20_000,
-          sequence: { groupOrder: 0 },
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -66,7 +126,18 @@ export default defineConfig({
           include: waiting,
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'paired',
+          execArgv,
+          include: paired,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -75,11 +146,11 @@ export default defineConfig({
           name: 'heavy',
           execArgv,
           include: heavy,
-          exclude: waiting,
+          exclude: [...waiting, ...paired],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -6,11 +6,12 @@ import { pluginArm } from '../arms/core.ts'
 import { repository } from '../arms/millrace.ts'
 import { OtherStatusError } from '../arms/ready.ts'
 import { runSuite } from '../harness/run-suite.ts'
-import { hookPlan } from '../micro/measure.ts'
+import { hookPlan, type Plan } from '../micro/measure.ts'
 import type { BenchResults } from '../report/bench-results.ts'
 import { asMarkdown, asText } from '../report/tables.ts'
 import { writeResults } from '../report/write-results.ts'
 import { describeMachine, type Machine } from '../stats/machine.ts'
+import type { Suite } from '../suites.ts'
 import { askOnce } from './first-request.ts'
 import { type HookResults, measureHooks } from './measure-hooks.ts'
 import { pluginSuite } from './suite.ts'
@@ -19,6 +20,8 @@ import { type Added, addedCpu, core, hookSentences, hookTable, type Judgement, o
 
 export interface PluginRun extends TargetRequest {
   readonly quick: boolean
+  /** Instead of those that `quick` stands for: of the hooks, and what of the suite is otherwise. */
+  readonly plans?: { readonly hooks: Plan; readonly suite: Partial<Suite> }
   /** Absent: as many as tell a small cost from noise. */
   readonly rounds: number | undefined
   /** Absent: in `bench-results/plugin-<name>`. */
@@ -55,7 +58,7 @@ export async function benchPlugin(run: PluginRun): Promise<Judgement> {
   )
   signal.throwIfAborted()
   if (hindrance !== undefined) say(`${hindrance.sentence}\n`)
-  const hooks = await measureHooks(target, hookPlan(run.quick), signal)
+  const hooks = await measureHooks(target, run.plans?.hooks ?? hookPlan(run.quick), signal)
   const table = hookTable(hooks)
   if (table.rows.length > 0) say(asText(table))
   const sentences = hookSentences(target, hooks)
@@ -93,7 +96,7 @@ interface Measured {
 async function inRequests(target: PluginTarget, arm: Arm, run: PluginRun): Promise<Measured> {
   const { seed, confidence, signal, say } = run
   const planned = pluginSuite([core, arm.name], run.quick, target.requests.headers)
-  const suite = { ...planned, rounds: run.rounds ?? planned.rounds }
+  const suite = { ...planned, ...run.plans?.suite, rounds: run.rounds ?? planned.rounds }
   // Whatever is certain is told, however small: a plugin's author asks what it costs.
   const change = (metric: string): number | undefined => (metric === 'cpu' ? 0 : undefined)
   try {

@@ -33,6 +33,8 @@ export interface ApplierDeps {
   readonly pluginHealth: PluginHealth
   /** So many versions of plugin code, then a thread is replaced. */
   readonly longestHistory: number
+  /** How long the clients of the old thread are told to come back over another connection; default 5 s. */
+  readonly closingMs?: number
   /** The snapshot is the one served from now on. */
   committed(snapshot: ThreadSnapshot): void
 }

@@ -50,9 +50,9 @@ export class Applier {
   constructor(deps: ApplierDeps) {
     this.#deps = deps
     this.#recovery = new Recovery(deps.pluginHealth)
-    const { clock, log, supervisor, longestHistory } = deps
+    const { clock, log, supervisor, longestHistory, closingMs } = deps
     this.handover = new Handover({
-      ...{ clock, log, supervisor, longestHistory },
+      ...{ clock, log, supervisor, longestHistory, closingMs },
       bring: (next) => this.#bring(next),
       timeoutMs: () => this.served?.drain.timeoutMs ?? 0,
     })

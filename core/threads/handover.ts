@@ -14,13 +14,15 @@ import type { ThreadLink } from './thread-link.ts'
 export const longestHistory = 200
 const startMs = 15_000
 /** How long clients are told to come back over another connection, before those that wait idle are closed. */
-const closingMs = 5_000
+const usualClosingMs = 5_000
 
 export interface HandoverDeps {
   readonly clock: Clock
   readonly log: Log
   readonly supervisor: Supervisor
   readonly longestHistory: number
+  /** How long clients are told to come back over another connection; default 5 s. */
+  readonly closingMs?: number
   /** Brings what is served to the new thread, while nothing else is being applied. False: it could not. */
   bring(next: ThreadLink): Promise<boolean>
   /** For what is in flight on the old one. */
@@ -73,6 +75,7 @@ export class Handover {
   }
 
   async #leave(old: ThreadLink): Promise<void> {
+    const { closingMs = usualClosingMs } = this.#deps
     const drain = new ThreadDrain([old])
     this.#leaving = { link: old, drain }
     old.send({ type: 'drain' })

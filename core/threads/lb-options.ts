@@ -15,6 +15,8 @@ export interface LbServerOptions {
   readonly random?: () => number
   /** Versions of plugin code that a data thread loads before it is replaced; default 200. */
   readonly longestHistory?: number
+  /** How long the clients of such a thread are told to come back over another connection, in milliseconds; default 5 s. */
+  readonly closingMs?: number
   /** Module that exports `DataPlane`; for tests. */
   readonly dataPlaneUrl?: URL
 }

@@ -132,6 +132,7 @@ export class LbServer {
       accessLog: this.#accessLog,
       pluginHealth: this.#pluginHealth,
       longestHistory: options.longestHistory ?? longestHistory,
+      closingMs: options.closingMs,
       committed: (snapshot) => log.info('config applied', { revision: snapshot.revision }),
     })
     this.#seeing = new Seeing({

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { type Plan, plans } from '../../bench/micro/measure.ts'
 import type { HookResults } from '../../bench/plugin/measure-hooks.ts'
 import { measureHooks } from '../../bench/plugin/measure-hooks.ts'
 import { findTarget } from '../../bench/plugin/target.ts'
@@ -6,7 +7,9 @@ import { hookSentences, hookTable } from '../../bench/plugin/words.ts'
 import { folderWith, runCli } from '../cli/run-cli.ts'
 import { maxBytes, usualCounting } from '../conformance/allocation.ts'
 
-const plan = { warmUpMs: 20, timeMs: 30, counting: usualCounting }
+const plan: Plan = { warmUpMs: 20, timeMs: 30, counting: usualCounting }
+/** Where it is not asked what they allocate. */
+const rough: Plan = { ...plan, counting: plans.quick.counting }
 const never = new AbortController().signal
 
 const pluginText = (kind: string, body: string, options = 'z.strictObject({})', more = ''): string =>
@@ -19,10 +22,10 @@ export default definePlugin({
 `
 
 /** Measures a plugin that lies in a folder of a user, with nothing installed beside it. */
-async function hooksOf(text: string, options?: string): Promise<HookResults> {
+async function hooksOf(text: string, how: Plan = plan): Promise<HookResults> {
   const directory = folderWith({ 'mine.ts': text })
-  const target = await findTarget({ plugin: 'mine.ts', directory, options, config: undefined })
-  return measureHooks(target, plan, never)
+  const target = await findTarget({ plugin: 'mine.ts', directory, options: undefined, config: undefined })
+  return measureHooks(target, how, never)
 }
 
 const bytesOf = ({ rows }: HookResults, name: string): number | undefined =>
@@ -67,6 +70,7 @@ describe('hooks of a filter', () => {
           onDone(exchange) { if (exchange.response?.status !== 200 || exchange.outcome !== 'ok') throw new Error('bad') },
         }`,
       ),
+      rough,
     )
     expect(found.failed).toEqual([])
     expect(found.rows).toHaveLength(5)
@@ -75,6 +79,7 @@ describe('hooks of a filter', () => {
   test('that throw are named with what they throw; the others are measured', async () => {
     const found = await hooksOf(
       pluginText('filter', `return { onRequest() { throw new Error('no luck') }, onDone() {} }`),
+      rough,
     )
     expect(found.failed).toContainEqual(expect.objectContaining({ name: 'onRequest', message: 'no luck' }))
     expect(hookSentences({ kind: 'filter', name: 'mine' } as never, found)[0]).toContain(
@@ -91,6 +96,7 @@ describe('hooks of a filter', () => {
           async onResponse() { await null },
         }`,
       ),
+      rough,
     )
     expect(found.rows.map(({ name }) => name)).toContain('onResponse, awaited')
     const sentences = hookSentences({ kind: 'filter', name: 'mine' } as never, found).join('\n')
@@ -125,7 +131,7 @@ describe('hooks of an algorithm', () => {
   })
 
   test('a pick of nothing is said to be wrong', async () => {
-    const found = await hooksOf(first('return undefined'))
+    const found = await hooksOf(first('return undefined'), rough)
     expect(found.failed[0]).toMatchObject({
       name: 'pick, 2 backends',
       message: 'pick returned undefined although 2 backends are available',
@@ -139,6 +145,7 @@ test('a breaker that never opens is measured where it can be', async () => {
       'circuit-breaker',
       `return { for: () => ({ state: 'closed', tryAcquire: () => 1, settle() {} }) }`,
     ),
+    rough,
   )
   expect(found.rows.map(({ name }) => name)).toEqual([
     'tryAcquire, settle: success',
@@ -151,7 +158,7 @@ test('a built-in is named by its name, and a kind without hot hooks is told', as
   const directory = folderWith({})
   const request = { directory, options: '{"path":"/up"}', config: undefined }
   const target = await findTarget({ plugin: 'http-probe', ...request })
-  const found = await measureHooks(target, plan, never)
+  const found = await measureHooks(target, rough, never)
   expect(hookSentences(target, found)).toEqual([
     'a health-source has no hook that a request waits for: nothing to measure in nanoseconds',
   ])

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { until } from '../conformance/time.ts'
 import { startBackend } from '../examples/example.ts'
 import { freePort } from '../harness/redis.ts'
+import { callCli } from './call-cli.ts'
 import { folderWith, runCli, startCli } from './run-cli.ts'
 
 const token = 'a-token-of-enough-letters'
@@ -39,7 +40,7 @@ test('up: what is written through the API is served, by whom stands in the histo
     'first.yaml': dynamic(one),
   })
   const store = ['--store', 'sqlite:data/store.db']
-  expect((await runCli(['config', 'apply', 'first.yaml', ...store], { directory })).status).toBe(0)
+  expect((await callCli(['config', 'apply', 'first.yaml', ...store], { directory })).status).toBe(0)
   const up = startCli(['up', '-c', 'lb.yaml'], { directory })
   const [, admin] = await up.waitFor(/admin +(http:\S+)/)
   const [, api] = await up.waitFor(/api +(http:\S+)/)
@@ -65,7 +66,7 @@ test('up: what is written through the API is served, by whom stands in the histo
       () => 'nobody listens yet',
     )
   await until('it is served', async () => (await served()) === 'two')
-  expect((await runCli(['config', 'history', ...store], { directory })).out).toMatch(
+  expect((await callCli(['config', 'history', ...store], { directory })).out).toMatch(
     /^2 .* ann .* the other$/m,
   )
   await until('the node says so', async () => {
@@ -101,7 +102,7 @@ test('up: what is written through the API is served, by whom stands in the histo
     dynamic(one).replace('"backends"', '"algorithm":"none","backends"'),
   )
   const apply = (file: string, ...more: string[]) =>
-    runCli(['config', 'apply', file, '--api', api, '--token-file', 'ann.token', ...more], { directory })
+    callCli(['config', 'apply', file, '--api', api, '--token-file', 'ann.token', ...more], { directory })
   expect(await apply('second.yaml', '--dry-run')).toMatchObject({
     status: 0,
     out: expect.stringContaining('--dry-run'),
@@ -128,7 +129,7 @@ test('up: what is written through the API is served, by whom stands in the histo
   await until('it is served', async () => (await served()) === 'one')
 
   // `millrace breaker` goes through the admin listener, and from there to the store.
-  const tripped = await runCli(
+  const tripped = await callCli(
     ['breaker', 'trip', 'app', '--reason', 'a test', '--actor', 'bob', '--url', admin],
     {
       directory,
@@ -156,7 +157,7 @@ test('lb: only where the config says so; up: on loopback where there is a store'
     'none.yaml': lbConfig('api: false'),
     'first.yaml': dynamic(one),
   })
-  await runCli(['config', 'apply', 'first.yaml', '--store', 'sqlite:data/store.db'], { directory })
+  await callCli(['config', 'apply', 'first.yaml', '--store', 'sqlite:data/store.db'], { directory })
   const lb = startCli(['lb', '-c', 'lb.yaml'], { directory })
   await lb.waitFor(/revision 1 \S+ is served/)
   lb.child.kill('SIGTERM')
@@ -182,7 +183,7 @@ test('an API that is open to everybody does not start: exit status 2, with the p
 
 test('explain shows the API without its tokens', async () => {
   const directory = folderWith({ 'lb.yaml': lbConfig(apiSection), 'ann.token': token })
-  const { status, out, err } = await runCli(['explain', '-c', 'lb.yaml'], { directory })
+  const { status, out, err } = await callCli(['explain', '-c', 'lb.yaml'], { directory })
   expect(status).toBe(0)
   expect(out).toContain('api:')
   expect(out + err).not.toContain(token)

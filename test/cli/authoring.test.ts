@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { startBackend } from '../examples/example.ts'
+import { callCli } from './call-cli.ts'
 import { folderWith, runCli, startCli } from './run-cli.ts'
 import { typesOf } from './types-of.ts'
 
@@ -29,7 +30,7 @@ test('from an empty folder to serving in five edited lines, by the page alone', 
   const backends = await Promise.all(['one', 'two', 'three'].map(startBackend))
   const directory = folderWith({})
   const at = (...parts: string[]): string => path.join(directory, ...parts)
-  expect(await runCli(['plugin', 'new', 'algorithm', 'tenant-sticky'], { directory })).toMatchObject({
+  expect(await callCli(['plugin', 'new', 'algorithm', 'tenant-sticky'], { directory })).toMatchObject({
     status: 0,
   })
   const [plugin, own] = blocks('diff')
@@ -45,7 +46,7 @@ test('from an empty folder to serving in five edited lines, by the page alone', 
     .replace(/:8080|:9901/g, ':0')
     .replace(/backends: .*/, `backends: ${urls}`)
   writeFileSync(at('millrace.yaml'), config)
-  expect(await runCli(['check'], { directory })).toMatchObject({ status: 0, err: '' })
+  expect(await callCli(['check'], { directory })).toMatchObject({ status: 0, err: '' })
   const [, url] = await startCli(['up', '-c', 'millrace.yaml'], { directory }).waitFor(/web +(http:\S+)/)
   const answers = async (tenant: string): Promise<Set<string>> => {
     const found = new Set<string>()
@@ -75,7 +76,7 @@ test('every example of the page is a plugin that passes the kit, and its types a
   expect(examples.map(({ name }) => name)).toEqual(Object.keys(setups))
   const directory = folderWith({})
   // Its tsconfig.json is the one that an author has.
-  await runCli(['plugin', 'new', 'filter', 'examples'], { directory })
+  await callCli(['plugin', 'new', 'filter', 'examples'], { directory })
   for (const { name, text } of examples) {
     writeFileSync(path.join(directory, `examples/${name}.ts`), text)
     const own = `import { test } from 'node:test'

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startRedis } from '../harness/redis.ts'
 import { openSqlite, startProcess } from '../plugins/config-store/sqlite-world.ts'
+import { callCli } from './call-cli.ts'
 import { folderWith, type RunResult, runCli, startCli } from './run-cli.ts'
 
 const shop = (...ports: number[]): string =>
@@ -10,11 +11,12 @@ const shop = (...ports: number[]): string =>
     ports.map((port) => `http://127.0.0.1:${port}`),
   )} } }\n`
 
-function world(store = 'sqlite:store.db') {
+/** @param cli how the command is run: as a process of its own, or inside of this one */
+function world(store = 'sqlite:store.db', cli: typeof callCli = callCli) {
   const directory = folderWith({ 'one.yaml': shop(9001), 'two.yaml': shop(9001, 9002), 'bad.txt': 'x' })
   const env = { USER: 'ann' }
   const run = (args: string[], from = store): Promise<RunResult> =>
-    runCli(['config', ...args, '--store', from], { directory, env })
+    cli(['config', ...args, '--store', from], { directory, env })
   const config = (...args: string[]): Promise<RunResult> => run(args)
   const backups = (): string[] => readdirSync(path.join(directory, 'backups')).sort()
   const file = (name: string): string => path.join(directory, 'backups', name)
@@ -28,8 +30,8 @@ const history = async (config: (...args: string[]) => Promise<RunResult>): Promi
     .flatMap((line) => (line === '' ? [] : [line.split(' ')[0]]))
 
 /** A store that holds two revisions, and a backup of it. */
-async function backedUp(store?: string) {
-  const made = world(store)
+async function backedUp(store?: string, cli?: typeof callCli) {
+  const made = world(store, cli)
   await made.config('apply', 'one.yaml')
   await made.config('apply', 'two.yaml', '-m', 'a second one')
   const first = await made.config('backup', '--to', 'backups')
@@ -96,9 +98,9 @@ test('an incremental one holds what is new, can be restored by itself, and the o
   })
 })
 
-test('the same on Redis', async () => {
+test('the same on Redis, by commands that are processes', async () => {
   const { url } = await startRedis({ aof: true })
-  const { config, name } = await backedUp(url)
+  const { config, name } = await backedUp(url, runCli)
   await config('apply', 'one.yaml')
   expect((await config('restore', `backups/${name}`)).out).toMatch(/config: revision 4\n$/)
   expect(await history(config)).toEqual(['4', '3', '2', '1'])
@@ -203,7 +205,7 @@ test('a command takes it from its input, or says why not', async () => {
 
 describe('SQLite as a file', () => {
   test('is copied while another process writes: whole, and with all that was acknowledged before', async () => {
-    const { directory, run } = world()
+    const { directory, run } = world(undefined, runCli)
     mkdirSync(path.join(directory, 'data'))
     const data = path.join(directory, 'data')
     const writer = startProcess('write', data)
@@ -275,7 +277,7 @@ ${more}`
     ['backup: { to: a, keep: 0 }', /keep/],
   ] as const) {
     writeFileSync(path.join(directory, 'wrong.yaml'), file(more))
-    const { status, err } = await runCli(['check', 'wrong.yaml'], { directory })
+    const { status, err } = await callCli(['check', 'wrong.yaml'], { directory })
     expect([more, status]).toEqual([more, 2])
     expect(err).toMatch(message)
   }

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { startBackend } from '../examples/example.ts'
+import { callCli } from './call-cli.ts'
 import { folderWith, type RunResult, runCli, startCli } from './run-cli.ts'
 
-async function running() {
+/** @param cli how the command is run: as a process of its own, or inside of this one */
+async function running(cli: typeof callCli = callCli) {
   const [one, two] = await Promise.all([startBackend('one'), startBackend('two')])
   const urls = [one, two].map(({ port }) => `http://127.0.0.1:${port}`)
   const directory = folderWith({
@@ -17,7 +19,7 @@ services: { shop: { backends: ${JSON.stringify(urls)} } }\n`,
   const [, url] = await lb.waitFor(/web +(http:\S+)/)
   const [, admin] = await lb.waitFor(/admin +(http:\S+)/)
   const breaker = (...args: string[]): Promise<RunResult> =>
-    runCli(['breaker', ...args, '--url', admin], { directory, env: { USER: 'ann' } })
+    cli(['breaker', ...args, '--url', admin], { directory, env: { USER: 'ann' } })
   const words = async (): Promise<string[]> => {
     const answers: string[] = []
     for (let tries = 0; tries < 6; tries++) answers.push(await (await fetch(url)).text())
@@ -27,7 +29,7 @@ services: { shop: { backends: ${JSON.stringify(urls)} } }\n`,
 }
 
 test('trip keeps requests from a backend, with reason and actor; reset lets them come back', async () => {
-  const { breaker, words, urls } = await running()
+  const { breaker, words, urls } = await running(runCli)
   const { out } = await breaker('show')
   expect(out).toMatch(/^SERVICE +BACKEND +IN FORCE +BY +UNTIL +BREAKER SAYS +REASON$/m)
   expect(out).toMatch(new RegExp(`^shop +${urls[0]} +closed +the breaker +- +closed +-$`, 'm'))
@@ -78,7 +80,7 @@ test('what holds for a whole service is not ended for one backend: it is said, a
 
 test('another listener than the admin one is not taken for it', async () => {
   const { port } = await startBackend('one')
-  const { status, err } = await runCli(['breaker', 'show', '--url', `http://127.0.0.1:${port}`])
+  const { status, err } = await callCli(['breaker', 'show', '--url', `http://127.0.0.1:${port}`])
   expect(status).toBe(1)
   expect(err).toMatch(/MR_NETWORK what is at http:\S+ is not the admin listener of an LB server: .*with 200/)
 })
@@ -117,7 +119,7 @@ services: { shop: { backends: ["http://127.0.0.1:9001"] } }\n`
     'any.yaml': config('{ address: "127.0.0.1:0" }'),
     'wrong.yaml': config('{ adress: "127.0.0.1:0" }'),
   })
-  const show = (...args: string[]): Promise<RunResult> => runCli(['breaker', 'show', ...args], { directory })
+  const show = (...args: string[]): Promise<RunResult> => callCli(['breaker', 'show', ...args], { directory })
   expect(await show()).toMatchObject({
     status: 1,
     err: expect.stringMatching(/MR_NETWORK .*http:\/\/127\.0\.0\.1:9 does not answer/),
@@ -132,7 +134,7 @@ services: { shop: { backends: ["http://127.0.0.1:9001"] } }\n`
 })
 
 test('--url with a password in it, or more than a base, is refused; the password is not repeated', async () => {
-  const show = (url: string): Promise<RunResult> => runCli(['breaker', 'show', '--url', url])
+  const show = (url: string): Promise<RunResult> => callCli(['breaker', 'show', '--url', url])
   const withPassword = await show('http://ann:hunter2@127.0.0.1:9')
   expect(withPassword).toMatchObject({ status: 2, err: expect.stringContaining('no name and password') })
   expect(withPassword.out + withPassword.err).not.toContain('hunter2')

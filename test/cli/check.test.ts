@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
+import { callCli } from './call-cli.ts'
 import { folderWith, runCli } from './run-cli.ts'
 
 const rest = `
@@ -17,7 +18,7 @@ export default definePlugin({ api: 1, kind: '${kind}', name: '${name}', options:
   ${create}
 }, ${more} })\n`
 
-const check = (directory: string, file = 'lb.yaml') => runCli(['check', file], { directory })
+const check = (directory: string, file = 'lb.yaml') => callCli(['check', file], { directory })
 
 test('a plugin that cannot be made is a problem of the config, each at its place, with the line that threw', async () => {
   const directory = folderWith({
@@ -105,7 +106,7 @@ ${rest.replace('{ backends', '{ health: probe, backends')}`,
   expect(await check(directory)).toMatchObject({ status: 0, err: '' })
   expect(await check(directory, 'store.yaml')).toMatchObject({ status: 0, err: '' })
   expect(connections).toBe(0)
-  expect((await runCli(['check', '--help'])).out).toMatch(/health\s+sources,\s+stores\s+and\s+syncs/)
+  expect((await callCli(['check', '--help'])).out).toMatch(/health\s+sources,\s+stores\s+and\s+syncs/)
 })
 
 test('one plugin that does not load hides no other mistake, and what uses it is none', async () => {

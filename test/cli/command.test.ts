@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import { callCli } from './call-cli.ts'
 import { folderWith, runCli } from './run-cli.ts'
 
 const good = `
@@ -26,7 +27,7 @@ test('--version prints the version of the package', async () => {
 })
 
 test('--help names every verb', async () => {
-  const { status, out } = await runCli(['--help'])
+  const { status, out } = await callCli(['--help'])
   expect(status).toBe(0)
   for (const verb of ['up', 'lb', 'check', 'schema', 'explain', 'plugin', 'breaker'])
     expect(out).toMatch(new RegExp(`^  ${verb}\\b`, 'm'))
@@ -34,12 +35,12 @@ test('--help names every verb', async () => {
 
 test('a wrong command line ends with status 2', async () => {
   expect(await runCli(['chekc'])).toMatchObject({ status: 2, err: expect.stringContaining("'chekc'") })
-  expect(await runCli(['up', '--port', '70000'])).toMatchObject({
+  expect(await callCli(['up', '--port', '70000'])).toMatchObject({
     status: 2,
     err: expect.stringContaining('65535'),
   })
-  expect(await runCli(['up', '-c', 'a.yaml', '--port', '1'])).toMatchObject({ status: 2 })
-  expect(await runCli(['check', 'a.yaml', '-c', 'b.yaml'])).toMatchObject({
+  expect(await callCli(['up', '-c', 'a.yaml', '--port', '1'])).toMatchObject({ status: 2 })
+  expect(await callCli(['check', 'a.yaml', '-c', 'b.yaml'])).toMatchObject({
     status: 2,
     err: 'millrace: the config file is named twice\n',
   })
@@ -57,7 +58,7 @@ test('check says what a right file holds', async () => {
 test('check finds millrace.yaml in the working directory, and says so when there is none', async () => {
   const directory = folderWith({ 'millrace.yaml': good })
   expect(await runCli(['check'], { directory })).toMatchObject({ status: 0 })
-  const none = await runCli(['check'], { directory: folderWith({}) })
+  const none = await callCli(['check'], { directory: folderWith({}) })
   expect(none).toMatchObject({ status: 2, err: expect.stringContaining('no config file') })
 })
 
@@ -73,7 +74,7 @@ test('check names three mistakes at once, each with line and column, and ends wi
       '    timeouts: { conect: 1s }',
     ].join('\n'),
   })
-  const { status, out, err } = await runCli(['check', 'bad.yaml'], { directory })
+  const { status, out, err } = await callCli(['check', 'bad.yaml'], { directory })
   expect({ status, out }).toEqual({ status: 2, out: '' })
   expect(err).toMatch(/bad\.yaml:2:21 MR_CONFIG_REFERENCE .*shpo.*"shop"/)
   expect(err).toMatch(/bad\.yaml:5:16 MR_PLUGIN_UNKNOWN .*round-robbin.*"round-robin"/)
@@ -96,8 +97,8 @@ test('check loads plugins and checks their options', async () => {
     'right.yaml': config('header: x-tenant'),
     'wrong.yaml': config('heder: x-tenant'),
   })
-  expect(await runCli(['check', 'right.yaml'], { directory })).toMatchObject({ status: 0, err: '' })
-  const wrong = await runCli(['check', 'wrong.yaml'], { directory })
+  expect(await callCli(['check', 'right.yaml'], { directory })).toMatchObject({ status: 0, err: '' })
+  const wrong = await callCli(['check', 'wrong.yaml'], { directory })
   expect(wrong.status).toBe(2)
   expect(wrong.err).toMatch(/wrong\.yaml:2:\d+ .*heder.*"header"/)
 })
@@ -122,7 +123,7 @@ test('schema is JSON Schema with the options of the loaded plugins', async () =>
   expect(Object.keys((JSON.parse(out) as { properties: object }).properties)).toContain('services')
   expect(out).toContain('"own-filter"')
   expect(out).toContain('"colour"')
-  const own = (await runCli(['schema'])).out
+  const own = (await callCli(['schema'])).out
   expect(own).not.toContain('own-filter')
   expect(own).toContain('"description": "Share of failures in the window that opens it"')
 })

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parseStoreUrl } from '../../cli/config/store-url.ts'
 import { createCertificateAuthority } from '../harness/certificates.ts'
+import { callCli } from './call-cli.ts'
 import { folderWith, type RunResult, runCli } from './run-cli.ts'
 
 const shop = (...ports: number[]): string =>
@@ -10,10 +11,11 @@ const shop = (...ports: number[]): string =>
     ports.map((port) => `http://127.0.0.1:${port}`),
   )} } }\n`
 
-function world(files: Record<string, string> = {}) {
+/** @param cli how the command is run: as a process of its own, or inside of this one */
+function world(files: Record<string, string> = {}, cli: typeof callCli = callCli) {
   const directory = folderWith({ 'one.yaml': shop(9001), 'two.yaml': shop(9001, 9002), ...files })
   const config = (...args: string[]): Promise<RunResult> =>
-    runCli(['config', ...args, '--store', 'sqlite:store.db'], {
+    cli(['config', ...args, '--store', 'sqlite:store.db'], {
       directory,
       env: { USER: 'ann', SECRET: 'not-to-be-seen' },
     })
@@ -28,7 +30,7 @@ const numbers = (history: RunResult): string[] =>
     .filter((number) => number !== '')
 
 test('apply shows the difference and the revision; unchanged is told and not written', async () => {
-  const { config } = world()
+  const { config } = world({}, runCli)
   const first = await config('apply', 'one.yaml', '-m', 'the beginning')
   expect(first).toMatchObject({ status: 0, err: '' })
   expect(first.out).toMatch(/^\+ {6}- http:\/\/127\.0\.0\.1:9001$/m)
@@ -88,7 +90,7 @@ describe('conflicts', () => {
 
   test('of many at the same time each is written or told who was first', async () => {
     const files = Object.fromEntries([1, 2, 3, 4].map((i) => [`${i}.yaml`, shop(9100 + i)]))
-    const { config } = world(files)
+    const { config } = world(files, runCli)
     await config('apply', 'one.yaml')
     const results = await Promise.all(
       [1, 2, 3, 4].map((i) => config('apply', `${i}.yaml`, '--by', `writer-${i}`)),
@@ -171,7 +173,7 @@ describe('a command line that makes no sense: exit status 2, a message, nothing 
   test('each', async () => {
     const directory = folderWith({ 'a.yaml': shop(1) })
     for (const [args, message] of cases) {
-      const { status, err } = await runCli(['config', ...args], { directory })
+      const { status, err } = await callCli(['config', ...args], { directory })
       expect([args, status]).toEqual([args, 2])
       expect(err).toMatch(message)
     }
@@ -204,7 +206,7 @@ test('a revision that is not there, and a file that is no store, are told', asyn
     status: 2,
     err: expect.stringMatching(/holds no config of this fleet yet/),
   })
-  const broken = await runCli(['config', 'get', '--store', 'sqlite:broken.db'], { directory })
+  const broken = await callCli(['config', 'get', '--store', 'sqlite:broken.db'], { directory })
   expect(broken).toMatchObject({
     status: 1,
     out: '',

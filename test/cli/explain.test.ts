@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { durationText, effectiveConfig, sizeText } from '../../cli/effective.ts'
 import { loadWithPlugins } from '../../cli/load.ts'
+import { callCli } from './call-cli.ts'
 import { folderWith, runCli } from './run-cli.ts'
 
 const config = `
@@ -63,10 +64,11 @@ describe('effective config', () => {
 
 describe('explain', () => {
   const explain = (...args: string[]) =>
-    runCli(['explain', '-c', 'lb.yaml', ...args], { directory: folderWith({ 'lb.yaml': config }) })
+    callCli(['explain', '-c', 'lb.yaml', ...args], { directory: folderWith({ 'lb.yaml': config }) })
 
   test('prints YAML with the defaults filled in, and the plugin tree', async () => {
-    const { status, out } = await explain()
+    const place = { directory: folderWith({ 'lb.yaml': config }) }
+    const { status, out } = await runCli(['explain', '-c', 'lb.yaml'], place)
     expect(status).toBe(0)
     expect(parse(out)).toMatchObject({
       services: { api: { timeouts: { connect: '1s' } } },
@@ -85,8 +87,8 @@ describe('explain', () => {
     expect(printed.services.api.health).toMatchObject({ path: '/health', method: 'GET', interval: '1500ms' })
     expect(printed.services.shop.breaker).toMatchObject({ use: 'error-rate', window: '10s', minRequests: 20 })
     const again = folderWith({ 'lb.yaml': out })
-    expect(await runCli(['check', 'lb.yaml'], { directory: again })).toMatchObject({ status: 0 })
-    expect((await runCli(['explain', '-c', 'lb.yaml'], { directory: again })).out).toContain(
+    expect(await callCli(['check', 'lb.yaml'], { directory: again })).toMatchObject({ status: 0 })
+    expect((await callCli(['explain', '-c', 'lb.yaml'], { directory: again })).out).toContain(
       out.slice(out.indexOf('\nlimits:'), out.indexOf('\n# Plugins')),
     )
   })
@@ -106,7 +108,7 @@ services:
       directory: folderWith({ 'lb.yaml': secret }),
       env: { UPSTREAM_WORD: 'swordfish', PORT_OF_A: '9001' },
     }
-    const { out, err, status } = await runCli(['explain', '-c', 'lb.yaml'], place)
+    const { out, err, status } = await callCli(['explain', '-c', 'lb.yaml'], place)
     expect([status, err]).toEqual([0, ''])
     expect(out).not.toMatch(/swordfish|plain-key-1|bWU6aHVudGVyMg/)
     expect(out).toContain('x-upstream: by $' + '{UPSTREAM_WORD}')
@@ -114,7 +116,7 @@ services:
     expect(out).toContain('x-kind: shown')
     expect(out).toContain('http://127.0.0.1:9001')
     const header = 'authorization: Basic bWU6aHVudGVyMg=='
-    const route = await runCli(['explain', '-c', 'lb.yaml', '-H', header, 'GET', '/'], place)
+    const route = await callCli(['explain', '-c', 'lb.yaml', '-H', header, 'GET', '/'], place)
     expect(route.out).toContain('(fallback {')
     expect(route.out).not.toMatch(/swordfish|plain-key-1/)
   })
@@ -174,10 +176,10 @@ services:
       expect((await loadWithPlugins(again, {})).config.snapshot).toEqual(first.snapshot)
     }
     const directory = folderWith({ 'lb.yaml': fallback('{ service: spare }') })
-    expect((await runCli(['explain', '-c', 'lb.yaml'], { directory })).out).toContain(
+    expect((await callCli(['explain', '-c', 'lb.yaml'], { directory })).out).toContain(
       '└─ fallback: {"service":"spare"}\n',
     )
-    expect((await runCli(['explain', '-c', 'lb.yaml', 'GET', '/'], { directory })).out).toContain(
+    expect((await callCli(['explain', '-c', 'lb.yaml', 'GET', '/'], { directory })).out).toContain(
       'breaker error-rate (fallback {"service":"spare"})',
     )
   })

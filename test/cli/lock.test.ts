@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { startRedis } from '../harness/redis.ts'
+import { callCli } from './call-cli.ts'
 import { folderWith, type RunOptions, runCli, startCli } from './run-cli.ts'
 
 const node = (code: string): string[] => ['--', process.execPath, '-e', code]
@@ -15,12 +16,14 @@ function world() {
   return {
     directory: options.directory ?? '',
     run: (...args: string[]) => runCli(['lock', ...args], options),
+    /** Without a process of its own: what the command says itself goes elsewhere. */
+    call: (...args: string[]) => callCli(['lock', ...args], options),
     start: (...args: string[]) => startCli(['lock', ...args], options),
   }
 }
 
 test('runs the command with the token in its environment, and ends with its status', async () => {
-  const { run } = world()
+  const { run, call } = world()
   const say =
     'console.log(process.env.MILLRACE_LOCK, process.env.MILLRACE_LOCK_TOKEN, process.env.MILLRACE_LOCK_LINEAGE.length > 0)'
   expect(await run('jobs/nightly', ...store, ...node(say))).toMatchObject({
@@ -28,11 +31,11 @@ test('runs the command with the token in its environment, and ends with its stat
     out: 'jobs/nightly 1 true\n',
   })
   expect(await run('jobs/nightly', ...store, ...node(say))).toMatchObject({ out: 'jobs/nightly 2 true\n' })
-  expect((await run('jobs/nightly', ...store, ...node('process.exit(3)'))).status).toBe(3)
+  expect((await call('jobs/nightly', ...store, ...node('process.exit(3)'))).status).toBe(3)
 })
 
 test('another that wants it meanwhile is told so, with status 75, or waits; SIGTERM reaches the command', async () => {
-  const { run, start } = world()
+  const { run, call, start } = world()
   const first = start('job', ...store, ...node(waits))
   await first.waitFor(/runs with 1/)
   expect(await run('job', ...store, ...node('console.log("never")'))).toEqual({
@@ -40,7 +43,7 @@ test('another that wants it meanwhile is told so, with status 75, or waits; SIGT
     out: '',
     err: "millrace: the lock job is another's; the command was not run\n",
   })
-  expect((await run('other', ...store, ...node(''))).status).toBe(0)
+  expect((await call('other', ...store, ...node(''))).status).toBe(0)
   const next = start('job', ...store, '--wait', 'forever', ...node('console.log("at last")'))
   first.child.kill('SIGTERM')
   expect((await first.ended).status).toBe(7)
@@ -82,7 +85,7 @@ test('Redlock, with its tokens from the store', async () => {
 })
 
 test('a command line that makes no sense: status 2, and nothing is run', async () => {
-  const { run } = world()
+  const { call } = world()
   const cases: [args: string[], message: RegExp][] = [
     [['job', ...node('')], /which store\?/],
     [['job', ...store, '--ttl', '10', ...node('')], /--ttl: expected a duration/],
@@ -93,10 +96,10 @@ test('a command line that makes no sense: status 2, and nothing is run', async (
     [['job', '--redlock', 'redis://h', ...store, ...node('')], /MR_PLUGIN_OPTIONS/],
   ]
   for (const [args, message] of cases) {
-    const { status, err } = await run(...args)
+    const { status, err } = await call(...args)
     expect([args, status]).toEqual([args, 2])
     expect(err).toMatch(message)
   }
-  const refused = await run('a b', ...store, ...node(''))
+  const refused = await call('a b', ...store, ...node(''))
   expect(refused).toMatchObject({ status: 1, err: expect.stringMatching(/MR_STORE_LIMIT/) })
 })

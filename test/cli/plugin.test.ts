@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import { callCli } from './call-cli.ts'
 import { folderWith, runCli } from './run-cli.ts'
 import { typesOf } from './types-of.ts'
 
@@ -14,7 +15,7 @@ test.each(
   kinds,
 )('plugin new %s: passes the kit, its types resolve, and its config is right', async (kind) => {
   const directory = folderWith({})
-  const made = await runCli(['plugin', 'new', kind, 'my-own'], { directory })
+  const made = await callCli(['plugin', 'new', kind, 'my-own'], { directory })
   expect(made).toMatchObject({ status: 0, err: '' })
   expect(made.out.trimEnd().split('\n').slice(-3)).toEqual([
     expect.stringMatching(/^1\. Edit {3}my-own\/my-own\.ts$/),
@@ -31,7 +32,7 @@ test.each(
   expect(readme).toContain('In a config that lies beside this folder, such as `../millrace.yaml`')
   const [, check] = /^millrace (check -c \S+)/m.exec(block(readme, 'sh')) ?? []
   writeFileSync(path.join(directory, 'millrace.yaml'), block(readme, 'yaml'))
-  expect(await runCli(check.split(' '), { directory: path.join(directory, 'my-own') })).toMatchObject({
+  expect(await callCli(check.split(' '), { directory: path.join(directory, 'my-own') })).toMatchObject({
     status: 0,
     err: '',
   })
@@ -42,7 +43,7 @@ test.each(
 
 test('types are really checked: a wrong one is found in a new plugin', async () => {
   const directory = folderWith({})
-  await runCli(['plugin', 'new', 'algorithm', 'my-own'], { directory })
+  await callCli(['plugin', 'new', 'algorithm', 'my-own'], { directory })
   const file = path.join(directory, 'my-own/my-own.ts')
   writeFileSync(file, readFileSync(file, 'utf8').replace('word = random()', 'word: string = random()'))
   expect(typesOf(path.join(directory, 'my-own'))).toMatch(/my-own\.ts.*TS2322/)
@@ -50,19 +51,20 @@ test('types are really checked: a wrong one is found in a new plugin', async () 
 
 test('an answer that a hook of a filter returns, in place of calling respond, is a type error', async () => {
   const directory = folderWith({})
-  await runCli(['plugin', 'new', 'filter', 'my-own'], { directory })
-  const file = path.join(directory, 'my-own/my-own.ts')
-  const own = readFileSync(file, 'utf8')
+  await callCli(['plugin', 'new', 'filter', 'my-own'], { directory })
+  const own = readFileSync(path.join(directory, 'my-own/my-own.ts'), 'utf8')
   const returning = own.replace(/exchange\.respond\(.*\)/, 'return { status: 400 }')
   const trying = own.replace('onDone() {},', 'onDone() {},\n      onAttempt: () => ({ status: 401 }),')
   const promising = own
     .replace('onDone() {},', 'async onResponse() { return { status: 401 } },')
     .replace(/onResponse\(exchange\) \{[\s\S]*?\n {6}\},/, '')
-  for (const text of [returning, trying, promising]) {
+  const wrong = { returning, trying, promising }
+  for (const [name, text] of Object.entries(wrong)) {
     expect(text).not.toBe(own)
-    writeFileSync(file, text)
-    expect(typesOf(path.join(directory, 'my-own'))).toMatch(/my-own\.ts.*TS2322.*/)
+    writeFileSync(path.join(directory, `my-own/${name}.ts`), text)
   }
+  const said = typesOf(path.join(directory, 'my-own'))
+  for (const name of Object.keys(wrong)) expect(said).toMatch(new RegExp(`${name}\\.ts.*TS2322`))
 })
 
 test('plugin new leaves a .gitignore alone that is there', async () => {
@@ -79,7 +81,7 @@ test('plugin new names a file that stands where the folder is to be', async () =
     ['taken', /taken is a file; --dir names a folder/],
     ['taken/below', /taken, on the way to .*below, is a file/],
   ] as const) {
-    const { status, out, err } = await runCli(['plugin', 'new', 'filter', 'a', '--dir', place], { directory })
+    const { status, out, err } = await callCli(['plugin', 'new', 'filter', 'a', '--dir', place], { directory })
     expect({ status, out }).toEqual({ status: 2, out: '' })
     expect(err).toMatch(words)
     expect(err).not.toMatch(/EEXIST|ENOTDIR/)
@@ -88,11 +90,11 @@ test('plugin new names a file that stands where the folder is to be', async () =
 
 test('plugin new writes over nothing', async () => {
   const directory = folderWith({ 'mine/README.md': 'mine' })
-  const { status, err } = await runCli(['plugin', 'new', 'filter', 'a', '--dir', 'mine'], { directory })
+  const { status, err } = await callCli(['plugin', 'new', 'filter', 'a', '--dir', 'mine'], { directory })
   expect(status).toBe(2)
   expect(err).toMatch(/README\.md.*nothing was written/)
   expect(readFileSync(path.join(directory, 'mine/README.md'), 'utf8')).toBe('mine')
-  expect(await runCli(['plugin', 'test', 'mine'], { directory })).toMatchObject({ status: 2 })
+  expect(await callCli(['plugin', 'test', 'mine'], { directory })).toMatchObject({ status: 2 })
 })
 
 test.each([
@@ -105,7 +107,7 @@ test.each([
   ['algorithm', 'maglev', 'built in'],
 ])('plugin new %s %s is refused: %s', async (kind, name, words) => {
   const directory = folderWith({})
-  const { status, out, err } = await runCli(['plugin', 'new', '--', kind, name], { directory })
+  const { status, out, err } = await callCli(['plugin', 'new', '--', kind, name], { directory })
   expect({ status, out }).toEqual({ status: 2, out: '' })
   expect(err).toContain(words)
 })
@@ -191,7 +193,7 @@ test('plugin test says when there is no test', async () => {
     ['a/a.ts', /expected .*a\.test\.ts beside it/],
     ['nowhere', /there is no .*nowhere/],
   ] as const)
-    expect(await runCli(['plugin', 'test', place], { directory })).toMatchObject({
+    expect(await callCli(['plugin', 'test', place], { directory })).toMatchObject({
       status: 2,
       err: expect.stringMatching(words),
     })
@@ -228,7 +230,7 @@ services: { shop: { backends: ["http://127.0.0.1:9001"] } }\n`,
   expect(out).toMatch(
     /^filter +gate +2\.3\.4 +package @acme\/gate +For tenants\.\n {2}header +string +required +Where the tenant stands\n {2}mode +"strict" \| "lax" += "lax"\n {2}after +string += "5s"$/m,
   )
-  const own = await runCli(['plugin', 'list', '--json'], { directory })
+  const own = await callCli(['plugin', 'list', '--json'], { directory })
   const rows = JSON.parse(own.out) as { name: string; source: string; options: { name: string }[] }[]
   expect(rows.every(({ source }) => source === 'built-in')).toBe(true)
   expect(rows.find(({ name }) => name === 'maglev')).toMatchObject({
@@ -251,7 +253,7 @@ test('plugin list takes the config of the folder, and shows one kind alone', asy
     'millrace.yaml': 'plugins: [./tenant.ts]\nlisteners: { web: { address: "127.0.0.1:0" } }\n',
     'tenant.ts': tenant.replace('NAME', 'tenant'),
   })
-  const list = (...args: string[]) => runCli(['plugin', 'list', ...args], { directory })
+  const list = (...args: string[]) => callCli(['plugin', 'list', ...args], { directory })
   expect((await list()).out).toMatch(/^filter +tenant /m)
   const breakers = (await list('--kind', 'circuit-breaker')).out
   const rows = [...breakers.matchAll(/^(?!KIND)(\S+) +(\S+)/gm)].map(([, kind, name]) => `${kind} ${name}`)

@@ -7,7 +7,8 @@ import path from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { until } from '../conformance/time.ts'
 import { startRedis } from '../harness/redis.ts'
-import { folderWith, type Running, runCli, startCli } from './run-cli.ts'
+import { callCli } from './call-cli.ts'
+import { folderWith, type Running, startCli } from './run-cli.ts'
 
 async function backend(word: string): Promise<string> {
   const server = createServer((_request, response) => void response.end(word))
@@ -34,7 +35,7 @@ test('by the relay of one of them; it is killed, and that of another takes over'
   const apply = async (word: string): Promise<void> => {
     const routed = `routes: [{ service: app }]\nservices: { app: { backends: ["${await backend(word)}"] } }\n`
     writeFileSync(path.join(directory, 'routes.yaml'), routed)
-    const applied = await runCli(['config', 'apply', 'routes.yaml', '--store', url], { directory })
+    const applied = await callCli(['config', 'apply', 'routes.yaml', '--store', url], { directory })
     expect(applied).toMatchObject({ status: 0 })
   }
   await apply('one')

@@ -32,7 +32,7 @@ export interface Running {
 }
 
 /** Without what an npm script around the test run would tell the command. */
-function cleanEnvironment(env: RunOptions['env'] = {}): Record<string, string | undefined> {
+export function cleanEnvironment(env: RunOptions['env'] = {}): Record<string, string | undefined> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(npm_|MILLRACE_)/.test(name))
   return { ...Object.fromEntries(inherited), NO_COLOR: '1', ...env }
 }

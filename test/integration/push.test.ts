@@ -1,9 +1,10 @@
-/** Push over real HTTP, with a handful of nodes. */
+/** Push over real HTTP, with a handful of nodes. Tests that wait for seconds, and do nothing meanwhile, wait together. */
 
 import type { FleetNode } from 'millrace'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, type TestContext, test } from 'vitest'
 import { MemoryStore } from '../conformance/memory-store.ts'
 import { FakeTime } from '../conformance/time.ts'
+import type { Cleanup } from '../harness/cleanup.ts'
 import { type FleetNodeOptions, freeNodePort, type MadeNode, makeNode, Roster } from '../harness/fleet.ts'
 import { write } from '../harness/redis-store.ts'
 import { until } from '../harness/until.ts'
@@ -20,6 +21,11 @@ async function fleet(count: number, more: Partial<FleetNodeOptions> = {}) {
   await allUp(nodes)
   return { roster, nodes }
 }
+
+/** Of a test that runs beside others: it stops its nodes itself. */
+const ownCleanup = ({ onTestFinished }: TestContext): { cleanup: Cleanup } => ({
+  cleanup: (run) => onTestFinished(async () => void (await run())),
+})
 
 const gone = async (id: string, boot = 'boot-gone'): Promise<FleetNode> => {
   return { id, boot, role: 'lb', address: `127.0.0.1:${await freeNodePort()}`, zone: '' }
@@ -39,9 +45,18 @@ test('a node alone calls itself, and one that nobody can call is down', async ()
   expect(nodes[0].states).toEqual(['up', 'down'])
 })
 
-describe('a node that does not answer', () => {
-  test('is named, and called again until it is there', async () => {
-    const { roster, nodes } = await fleet(2)
+test('a node that appears in the records after an announcement is told of it', async () => {
+  const { roster, nodes } = await fleet(2)
+  await nodes[0].sync.announce?.('config', revision(5))
+  const late = await push({ id: 'late', roster })
+  await until('it has heard', () => late.hints.length > 0)
+  expect(late.hints).toEqual([['config', revision(5)]])
+})
+
+describe.concurrent('a node that does not answer', () => {
+  test('is named, and called again until it is there', async (context) => {
+    const own = ownCleanup(context)
+    const { roster, nodes } = await fleet(2, own)
     const absent = await gone('late')
     roster.add(absent)
     await expect(nodes[0].sync.announce?.('config', revision(1))).rejects.toMatchObject({
@@ -52,13 +67,13 @@ describe('a node that does not answer', () => {
     // The same start of it, and a later announcement in between: it hears of that one.
     void nodes[0].sync.announce?.('config', revision(2)).catch(() => {})
     const port = Number(absent.address.split(':')[1])
-    const late = await push({ id: 'late', boot: absent.boot, port, roster })
+    const late = await push({ id: 'late', boot: absent.boot, port, roster, ...own })
     await until('it has heard', () => late.hints.length > 0, { timeoutMs: 20_000 })
     expect(late.hints).toEqual([['config', revision(2)]])
   })
 
-  test('does not keep the others from hearing', async () => {
-    const { roster, nodes } = await fleet(3)
+  test('does not keep the others from hearing', async (context) => {
+    const { roster, nodes } = await fleet(3, ownCleanup(context))
     roster.add(await gone('dead'))
     const announced = nodes[0].sync.announce?.('config', revision(1)).catch(() => {})
     await until('the others have heard', () => nodes.slice(1).every(({ hints }) => hints.length === 1))
@@ -66,24 +81,17 @@ describe('a node that does not answer', () => {
   })
 })
 
-test('a node that appears in the records after an announcement is told of it', async () => {
-  const { roster, nodes } = await fleet(2)
-  await nodes[0].sync.announce?.('config', revision(5))
-  const late = await push({ id: 'late', roster })
-  await until('it has heard', () => late.hints.length > 0)
-  expect(late.hints).toEqual([['config', revision(5)]])
-})
-
-test('a node that was told and does not take the revision, by its own record, is told again', {
+test.concurrent('a node that was told and does not take the revision, by its own record, is told again', {
   timeout: 40_000,
-}, async () => {
+}, async (context) => {
+  const own = ownCleanup(context)
   const store = new MemoryStore(new FakeTime()).client()
   const roster = new Roster()
   const record = (applied: number) => JSON.stringify({ config: { applied: revision(applied), nack: null } })
   const [a, b, c] = [
-    await push({ id: 'a', roster, store }),
-    await push({ id: 'b', roster, store }),
-    await push({ id: 'c', roster, store }),
+    await push({ id: 'a', roster, store, ...own }),
+    await push({ id: 'b', roster, store, ...own }),
+    await push({ id: 'c', roster, store, ...own }),
   ]
   await write(store, 'node/b', record(1), null)
   await write(store, 'node/c', record(2), null)
@@ -96,9 +104,11 @@ test('a node that was told and does not take the revision, by its own record, is
   expect(c.hints).toEqual([['config', revision(2)]])
 })
 
-test('a node of another key hears nothing and is heard by nobody', async () => {
-  const { roster, nodes } = await fleet(2)
-  const stranger = await push({ id: 'x', roster, registers: false, keys: ['another secret of a fleet'] })
+test.concurrent('a node of another key hears nothing and is heard by nobody', async (context) => {
+  const own = ownCleanup(context)
+  const { roster, nodes } = await fleet(2, own)
+  const keys = ['another secret of a fleet']
+  const stranger = await push({ id: 'x', roster, registers: false, keys, ...own })
   await expect(stranger.sync.announce?.('config', revision(9))).rejects.toMatchObject({ code: 'MR_NETWORK' })
   expect(nodes.flatMap(({ hints }) => hints)).toEqual([])
   expect(nodes.some(({ drops }) => drops.includes('unproven'))).toBe(true)

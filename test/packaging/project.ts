@@ -1,6 +1,6 @@
 /** An empty project of a user, in which the packages are installed that `npm run build` writes. */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
@@ -29,12 +29,13 @@ export function run(command: string, ...args: string[]): string {
   return stdout
 }
 
-/** Builds the packages, packs them and installs the tarballs in the project. */
+/** Builds the packages, packs them and installs the tarballs in the project, where `node` is the one that runs the tests. */
 export function installPackages(): void {
   mkdirSync(project)
   run(process.execPath, path.join(root, 'scripts/build.mjs'), dist)
   const tarballs = run('npm', 'pack', '--silent', dist, benchDist).trim().split('\n')
-  writeFileSync(path.join(project, 'package.json'), '{ "private": true, "allowScripts": { "node": true } }\n')
+  writeFileSync(path.join(project, 'package.json'), '{ "private": true }\n')
   const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
-  run('npm', ...install, ...tarballs.map((tarball) => `./${tarball}`), `node@${process.versions.node}`)
+  run('npm', ...install, ...tarballs.map((tarball) => `./${tarball}`))
+  symlinkSync(process.execPath, path.join(project, 'node_modules/.bin/node'))
 }

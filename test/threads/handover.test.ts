@@ -49,7 +49,7 @@ test.each([
   const bench = await pluginBench({
     files: { 'stamp.ts': stampSource('0') },
     config: { node: { threads } },
-    server: { longestHistory: 5 },
+    server: { longestHistory: 5, closingMs: 1000 },
   })
   const requests = load(bench.server.listeners[0].port, 8)
   const count = (): number => bench.log.filter(({ message }) => message === replaced).length

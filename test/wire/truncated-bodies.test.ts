@@ -5,7 +5,7 @@ import { request } from '../harness/raw-client.ts'
 import { until } from '../harness/until.ts'
 
 describe.each(ways)('%s', (_, filters) => {
-  const proxy = fixture({ service: { timeouts: { idle: '300ms' } } }, filters)
+  const proxy = fixture({ service: { timeouts: { idle: '150ms' } } }, filters)
 
   const starts: readonly [string, string][] = [
     ['Content-Length', 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\npart of it'],

@@ -99,15 +99,6 @@ describe('an upgrade to an allowed protocol', () => {
     await until('the backend connection is closed', () => proxy.backend.open.length === 0)
   })
 
-  test('lets its client go when the backend never ends its side', async () => {
-    const [client, connection] = await tunnel()
-    connection.halfOpen = true
-    client.end()
-    await until('the backend saw the end', () => connection.ended)
-    // Silent for ten seconds after the client's end.
-    await until('the client is let go', () => client.closed, { timeoutMs: 20_000 })
-  }, 30_000)
-
   test('ends at the backend when the client is gone', async () => {
     const [client] = await tunnel()
     client.abort()
