@@ -131,8 +131,8 @@ export class BackupSchedule {
     const next = stateAfter(state, backup)
     await this.#write(next)
     this.#failing = false
-    const dropped = (await target.prune?.(fleet, keep)) ?? []
     const { name, revisions, sha256 } = backup
+    const dropped = (await target.prune?.(fleet, keep, name)) ?? []
     log.info(`backup: ${name} is in ${target.place}`, { revisions, sha256, dropped: dropped.length })
     return this.#untilDue(next)
   }
