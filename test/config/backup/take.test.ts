@@ -146,7 +146,8 @@ describe('what is no whole backup is refused, and says why', () => {
 
   test('one whose sum is right and whose content is not', async () => {
     const { header, revisions } = parseBackup(await whole(), 'b')
-    refused(encodeBackup({ ...header, fleet: '' }, revisions), /cannot be understood/)
+    for (const fleet of ['', 'shop\u001b[2J'])
+      refused(encodeBackup({ ...header, fleet }, revisions), /cannot be understood/)
   })
 })
 
