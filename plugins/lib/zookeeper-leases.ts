@@ -70,7 +70,7 @@ export class Leases {
       }
       const held = heldIn(name, node)
       const mine = held?.holder === holder
-      if (held && !mine && !(await this.#isOver(c, name, node, held))) return undefined
+      if (held && !mine && !(await this.#isOver(c, name, node, held, true))) return undefined
       // Taken again it is the same, and not shorter for those who had it before.
       const same = mine && held.token !== givenBack()
       const number = same ? held.token : (await this.#tick(c)).mzxid
@@ -123,7 +123,7 @@ export class Leases {
         .map(async (name): Promise<LeaseInfo[]> => {
           const node = await c.get(this.#tree.lease(name))
           const held = node && heldIn(name, node)
-          if (!held || (await this.#isOver(c, name, node, held))) return []
+          if (!held || (await this.#isOver(c, name, node, held, false))) return []
           return [{ name, holder: held.holder, token: { lineage, number: held.token } }]
         }),
     )
@@ -142,8 +142,12 @@ export class Leases {
     return { held, version: node.stat.version }
   }
 
-  /** Whether it was not written for so long that its holder knows that it is over. */
-  async #isOver(c: Connection, name: string, { stat, data }: Node, { ttlMs }: Held): Promise<boolean> {
+  /**
+   * Whether it was not written for so long that its holder knows that it is over.
+   * @param wanted by who asks, and not only listed
+   */
+  async #isOver(c: Connection, name: string, node: Node, { ttlMs }: Held, wanted: boolean): Promise<boolean> {
+    const { stat, data } = node
     const now = this.#clock.now()
     const seen = this.#seen.get(name)
     const since = seen?.zxid === stat.mzxid ? seen.since : now
@@ -155,6 +159,7 @@ export class Leases {
     if (this.#clock.wall() <= long) return false
     const { mzxid, mtime } = await this.#tick(c)
     if (epochOf(mzxid) === epochOf(stat.mzxid)) return Number(mtime) > long
+    if (!wanted) return false
     // Another leader has dated it. The one of now dates it anew: for its holder that changes nothing, and others wait no shorter.
     const dated = await c.set(this.#tree.lease(name), data, stat.version)
     if (dated) this.#see(name, dated.mzxid, since)

@@ -129,7 +129,10 @@ test('after a change of leader one of long ago is free, a while later, to proces
   await begin().take(client, 'relay', 'old', 10_000)
   await later(100_000)
   ensemble.elect(-5000)
-  // The first who asks has it dated by the new one; nobody does so again.
+  // The first who wants it has it dated by the new one; who only lists it does not, nor does anybody again.
+  const undated = ensemble.writes.filter((path) => path.endsWith('/relay')).length
+  expect((await begin().list(client, '')).length).toBe(1)
+  expect(ensemble.writes.filter((path) => path.endsWith('/relay'))).toHaveLength(undated)
   expect(await begin().take(client, 'relay', 'early', 10_000)).toBeUndefined()
   const dated = ensemble.writes.filter((path) => path.endsWith('/relay')).length
   await later(9_000)
