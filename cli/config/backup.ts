@@ -42,7 +42,7 @@ export async function backup(host: Host, flags: BackupFlags): Promise<void> {
       )
     terminal.out(described(made, target.place))
     if (folder === undefined || keep === undefined) return
-    for (const name of await folder.prune(fleet, keep)) terminal.out(`removed ${name}`)
+    for (const name of await folder.prune(fleet, keep, made.name)) terminal.out(`removed ${name}`)
   })
 }
 

@@ -1,6 +1,6 @@
 /** The store and the plugins that a command of `millrace config` works with. */
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { readPluginSources } from '../../core/config/load.ts'
@@ -72,8 +72,12 @@ export async function withStore<T>(
 
 /** A slip in a path must not begin an empty store that then seems to hold nothing. */
 function checkThere({ use, options }: PluginUse): void {
-  if (use !== 'sqlite' || existsSync(String(options.path))) return
+  if (use !== 'sqlite') return
+  const file = String(options.path)
+  const isThere = existsSync(file)
+  // To open an empty one would make a store of it.
+  if (isThere && statSync(file).size > 0) return
   throw new UsageError(
-    `--store: there is no file ${String(options.path)}; \`millrace config apply\` begins a store`,
+    `--store: there is no ${isThere ? 'store in the ' : ''}file ${file}; \`millrace config apply\` begins a store`,
   )
 }

@@ -1,5 +1,4 @@
 /** `millrace config restore`: what a backup holds, as new revisions on top of what is there. Nothing of the history is changed. */
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { headIn, type ParsedBackup, parseBackup } from '../../core/config/backup/format.ts'
@@ -12,7 +11,7 @@ import { MillraceError } from '../../core/host/errors.ts'
 import { UsageError } from '../failure.ts'
 import type { Host } from '../main.ts'
 import { type StoreFlags, withStore } from './open.ts'
-import { dataOf, describe, shownYaml, timeOf, yamlOf } from './revisions.ts'
+import { dataBefore, dataOf, describe, shownYaml, sumOf, timeOf, yamlOf } from './revisions.ts'
 import { noteOf, settled, type WriteFlags, whyNot } from './write.ts'
 
 interface Change {
@@ -106,7 +105,7 @@ function show({ terminal }: Host, { document, wanted, head }: Change): boolean {
 }
 
 const dataIn = (document: Document): unknown =>
-  document.document === configDocument ? dataOf(document) : jsonOf(document)
+  document.document === configDocument ? dataBefore(document) : jsonOf(document)
 
 /** All of it, to be compared. */
 function textOf(document: Document): string {
@@ -119,11 +118,10 @@ function shownText(document: Document): string {
 }
 
 /** Other documents are JSON as a rule; what is none is known by its sum. */
-function jsonOf({ value }: Document): unknown {
-  const bytes = Buffer.from(value ?? [])
+function jsonOf(document: Document): unknown {
   try {
-    return JSON.parse(bytes.toString())
+    return JSON.parse(Buffer.from(document.value ?? []).toString())
   } catch {
-    return `(${bytes.length} bytes, SHA-256 ${createHash('sha256').update(bytes).digest('hex')})`
+    return sumOf(document)
   }
 }

@@ -1,5 +1,6 @@
 /** Revisions of the config as people see them. */
-import { configDocument, decodeConfig } from '../../core/config/sync/value.ts'
+import { createHash } from 'node:crypto'
+import { configDocument, configSchema, decodeConfig } from '../../core/config/sync/value.ts'
 import type { ConfigStore, Document, Head } from '../../core/contracts/index.ts'
 import { UsageError } from '../failure.ts'
 
@@ -32,6 +33,21 @@ export async function readRevision(store: ConfigStore, number: number | undefine
 
 /** What it holds. @throws MR_STORE_DATA */
 export const dataOf = ({ value, note }: Document): unknown => decodeConfig(value, note.schema ?? 1)
+
+/** What is to be replaced; what cannot be understood is known by its sum, and replaced too. @throws MR_STORE_DATA of a newer version */
+export function dataBefore(head: Document): unknown {
+  try {
+    return dataOf(head)
+  } catch (error) {
+    if ((head.note.schema ?? 1) > configSchema) throw error
+    return sumOf(head)
+  }
+}
+
+export function sumOf({ value }: Document): string {
+  const bytes = value ?? new Uint8Array()
+  return `(${bytes.length} bytes, SHA-256 ${createHash('sha256').update(bytes).digest('hex')})`
+}
 
 /** `revision 3 by ann@host at 2026-01-02T03:04:05Z: more backends` */
 export function describe(head: Head): string {

@@ -18,10 +18,12 @@ const allPages = 2 ** 30
 export async function copySqlite(from: string, to: string): Promise<void> {
   if (!existsSync(from)) throw new UsageError(`--store: there is no file ${from}`)
   if (existsSync(to)) throw new UsageError(`--copy: ${to} is there already`)
-  const temporary = path.join(path.dirname(to), `.${path.basename(to)}.tmp`)
+  // Of this process alone: what another copies to the same name is not touched.
+  const temporary = path.join(path.dirname(to), `.${path.basename(to)}.${process.pid}.tmp`)
   try {
-    // Private from the start: services may hold keys of TLS.
-    await (await open(temporary, 'w', 0o600)).close()
+    await drop(temporary)
+    // Private from the start: services may hold keys of TLS. New: nothing that a link points to is written to.
+    await (await open(temporary, 'wx', 0o600)).close()
     const source = new DatabaseSync(from, { readOnly: true, timeout: 5000 })
     try {
       await backup(source, temporary, { rate: allPages })
@@ -31,12 +33,19 @@ export async function copySqlite(from: string, to: string): Promise<void> {
     check(temporary)
     await chmod(temporary, 0o600)
     await sync(temporary)
+    if (existsSync(to)) throw new UsageError(`--copy: ${to} is there by now`)
     await rename(temporary, to)
     await syncFolder(path.dirname(to))
   } catch (error) {
-    for (const end of ['', '-wal', '-shm']) await rm(`${temporary}${end}`, { force: true }).catch(() => {})
+    await drop(temporary).catch(() => {})
+    if (error instanceof UsageError) throw error
     throw backupError(`${from} was not copied to ${to}`, error)
   }
+}
+
+/** A database, and what SQLite has beside it. */
+async function drop(file: string): Promise<void> {
+  for (const end of ['', '-wal', '-shm', '-journal']) await rm(`${file}${end}`, { force: true })
 }
 
 /** Whether it is whole; what is beside the file goes into it. */

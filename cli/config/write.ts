@@ -9,7 +9,7 @@ import type { ConfigStore, Document, PutResult, WriteNote } from '../../core/con
 import { UsageError } from '../failure.ts'
 import type { Host } from '../main.ts'
 import type { Terminal } from '../terminal.ts'
-import { dataOf, describe, shownYaml } from './revisions.ts'
+import { dataBefore, describe, shownYaml } from './revisions.ts'
 
 export interface WriteFlags {
   readonly message?: string
@@ -46,11 +46,11 @@ export async function write({ terminal, finish }: Host, store: ConfigStore, writ
   const { head, data, note, dryRun, redact = String } = writing
   const value = encodeConfig(data)
   const next = decodeConfig(value, configSchema)
-  if (head !== null && !head.tombstone && canonical(dataOf(head)) === canonical(next)) {
+  if (head !== null && !head.tombstone && canonical(dataBefore(head)) === canonical(next)) {
     terminal.out(`unchanged: revision ${head.revision.number}`)
     return
   }
-  const lines = unifiedDiff(head === null ? '' : shownYaml(dataOf(head)), shownYaml(next))
+  const lines = unifiedDiff(head === null ? '' : shownYaml(dataBefore(head)), shownYaml(next))
   if (lines.length > 0) terminal.out(redact(lines.join('\n')))
   if (dryRun) {
     terminal.out('not written: --dry-run')

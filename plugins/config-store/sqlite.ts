@@ -126,16 +126,20 @@ class SqliteStore implements ConfigStore {
   async lease(name: string, holder: string, ttlMs: number): Promise<Lease | undefined> {
     checkLease(name, holder, ttlMs)
     const { clock, signal } = this.#context
-    const sent = clock.now()
-    const taken = await this.#thread.call('lease', name, holder, ttlMs, this.#holdings.givenBack(name))
-    if (!taken) return undefined
-    const { number } = taken.token
-    const holding = this.#holdings.take(name, taken.token, clock.now())
-    const calls = {
-      renew: () => this.#thread.call('renew', name, number, ttlMs),
-      release: () => this.#thread.call('release', name, number),
+    for (;;) {
+      const sent = clock.now()
+      const taken = await this.#thread.call('lease', name, holder, ttlMs, this.#holdings.givenBack(name))
+      if (!taken) return undefined
+      const { number } = taken.token
+      // Released while this was on its way: that finds the token, and ends what was just extended.
+      if (number === this.#holdings.givenBack(name)) continue
+      const holding = this.#holdings.take(name, taken.token, clock.now())
+      const calls = {
+        renew: () => this.#thread.call('renew', name, number, ttlMs),
+        release: () => this.#thread.call('release', name, number),
+      }
+      return new HeldLease({ ...taken, ttlMs }, clock, sent, calls, signal, holding)
     }
-    return new HeldLease({ ...taken, ttlMs }, clock, sent, calls, signal, holding)
   }
 
   leases(prefix: string): Promise<readonly LeaseInfo[]> {

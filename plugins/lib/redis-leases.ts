@@ -46,29 +46,33 @@ export class RedisLeases {
     checkLease(name, holder, ttlMs)
     checkTtl(name, ttlMs)
     const server = this.#server
-    const { reply, sentAt } = await server.write<Buffer[]>(
-      scripts.lease,
-      keysOf(name),
-      () => [
-        name,
-        holder,
-        Math.ceil(ttlMs),
-        randomUUID(),
-        server.runId(),
-        this.#holdings.givenBack(name) ?? '',
-      ],
-      (given) => given.length > 0,
-    )
-    if (reply.length === 0) return undefined
-    const token = { number: Number(reply[0]), lineage: reply[1].toString() }
-    const holding = this.#holdings.take(name, token, server.clock.now())
-    const calls = {
-      renew: () => this.#renew(name, holder, ttlMs, token.number),
-      release: async () => {
-        await server.run(scripts.release, keysOf(name), [name, holder, token.number])
-      },
+    for (;;) {
+      const { reply, sentAt } = await server.write<Buffer[]>(
+        scripts.lease,
+        keysOf(name),
+        () => [
+          name,
+          holder,
+          Math.ceil(ttlMs),
+          randomUUID(),
+          server.runId(),
+          this.#holdings.givenBack(name) ?? '',
+        ],
+        (given) => given.length > 0,
+      )
+      if (reply.length === 0) return undefined
+      const token = { number: Number(reply[0]), lineage: reply[1].toString() }
+      // Released while this was on its way: that finds the token, and ends what was just extended.
+      if (token.number === this.#holdings.givenBack(name)) continue
+      const holding = this.#holdings.take(name, token, server.clock.now())
+      const calls = {
+        renew: () => this.#renew(name, holder, ttlMs, token.number),
+        release: async () => {
+          await server.run(scripts.release, keysOf(name), [name, holder, token.number])
+        },
+      }
+      return new HeldLease({ name, holder, token, ttlMs }, server.clock, sentAt, calls, server.signal, holding)
     }
-    return new HeldLease({ name, holder, token, ttlMs }, server.clock, sentAt, calls, server.signal, holding)
   }
 
   async #renew(name: string, holder: string, ttlMs: number, token: number): Promise<number | false> {

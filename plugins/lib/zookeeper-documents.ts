@@ -77,7 +77,14 @@ export class Documents {
         return { status: 'conflict', head: before?.head ?? null }
       if (!before) await this.#begin(c, path)
       const next = storedOf(write)
-      await this.#make(c, path, next, write.value)
+      try {
+        await this.#make(c, path, next, write.value)
+      } catch (error) {
+        // Who has written meanwhile removes what others have begun: that is a conflict.
+        const { head } = await this.#find(c, document, true)
+        if (head?.head.revision.id === now?.id) throw error
+        continue
+      }
       const { head, dropped } = headAfter(before, next)
       sent.head = true
       const stat = await c.set(path, headText(head), found.version ?? 0)

@@ -4,9 +4,10 @@
  * lease is a node that stays: each renewal is a write to it, for which a majority is needed, and others may have it when it
  * has not been written for its time to live.
  *
- * How long that is, each who wants it finds out by its own monotonic clock, from when it first saw that write; a clock of the wall
- * counts only for what must have been over long ago. The node's version decides between all of them. It is never
- * removed: versions would begin again, and a holder that was stopped could renew what has become another's.
+ * How long that is, each who wants it finds out by its own monotonic clock, from when it first saw that write. Who has just begun may
+ * take the word of the ensemble's leader for what must have been over long ago, if it is the leader that has dated that write: clocks of
+ * two are not compared. The node's version decides between all of them. It is never removed: versions would begin again, and
+ * a holder that was stopped could renew what has become another's.
  *
  * The token is the transaction number (zxid) of a write made for it: `czxid` of the lease node would stay the same, as it does.
  */
@@ -28,8 +29,10 @@ export interface Taken {
   readonly sentAt: number
 }
 
-/** Lets clocks of the wall, this machine's and that of the ensemble's leader, differ, and be set, by so much. */
+/** Lets the clock of the ensemble's leader be set by so much. */
 const wallSlackMs = 60_000
+/** The upper half of a transaction's number is the epoch: each leader has one of its own. */
+const epochOf = (zxid: number): number => Math.floor(zxid / 2 ** 32)
 /** Names of which it is remembered when they were written. */
 const mostSeen = 10_000
 const mostTries = 20
@@ -67,7 +70,7 @@ export class Leases {
       }
       const held = heldIn(name, node)
       const mine = held?.holder === holder
-      if (held && !mine && !(await this.#isOver(c, name, node, held))) return undefined
+      if (held && !mine && !(await this.#isOver(c, name, node, held, true))) return undefined
       // Taken again it is the same, and not shorter for those who had it before.
       const same = mine && held.token !== givenBack()
       const number = same ? held.token : (await this.#tick(c)).mzxid
@@ -120,7 +123,7 @@ export class Leases {
         .map(async (name): Promise<LeaseInfo[]> => {
           const node = await c.get(this.#tree.lease(name))
           const held = node && heldIn(name, node)
-          if (!held || (await this.#isOver(c, name, node, held))) return []
+          if (!held || (await this.#isOver(c, name, node, held, false))) return []
           return [{ name, holder: held.holder, token: { lineage, number: held.token } }]
         }),
     )
@@ -139,15 +142,28 @@ export class Leases {
     return { held, version: node.stat.version }
   }
 
-  /** Whether it was not written for so long that its holder knows that it is over. */
-  async #isOver(c: Connection, name: string, { stat }: Node, { ttlMs }: Held): Promise<boolean> {
+  /**
+   * Whether it was not written for so long that its holder knows that it is over.
+   * @param wanted by who asks, and not only listed
+   */
+  async #isOver(c: Connection, name: string, node: Node, { ttlMs }: Held, wanted: boolean): Promise<boolean> {
+    const { stat, data } = node
     const now = this.#clock.now()
     const seen = this.#seen.get(name)
-    if (seen?.zxid !== stat.mzxid) this.#see(name, stat.mzxid, now)
-    else if (now - seen.since >= ttlMs) return true
-    // Of somebody who died long before this process began: it need not wait as well.
+    const since = seen?.zxid === stat.mzxid ? seen.since : now
+    if (now - since >= ttlMs) return true
+    this.#see(name, stat.mzxid, since)
+    // Of somebody who died long before this process began: it need not wait as well. The clock of this machine only spares the leader
+    // being asked.
     const long = Number(stat.mtime) + ttlMs + wallSlackMs
-    return this.#clock.wall() > long && Number((await this.#tick(c)).mtime) > long
+    if (this.#clock.wall() <= long) return false
+    const { mzxid, mtime } = await this.#tick(c)
+    if (epochOf(mzxid) === epochOf(stat.mzxid)) return Number(mtime) > long
+    if (!wanted) return false
+    // Another leader has dated it. The one of now dates it anew: for its holder that changes nothing, and others wait no shorter.
+    const dated = await c.set(this.#tree.lease(name), data, stat.version)
+    if (dated) this.#see(name, dated.mzxid, since)
+    return false
   }
 
   #see(name: string, zxid: number, since: number): void {

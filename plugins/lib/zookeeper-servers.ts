@@ -31,10 +31,21 @@ export async function findServer(
 }
 
 async function ask({ host, port }: Server, signal: AbortSignal): Promise<Server> {
-  const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address)
+  const addresses = isIP(host) ? [host] : await addressesOf(host, signal)
   return Promise.any(addresses.map((address) => serves(address, port, signal))).catch((error) => {
     throw error instanceof AggregateError ? error.errors[0] : error
   })
+}
+
+/** A name server that is away takes longer than a server of the ensemble, and cannot be told to stop. */
+async function addressesOf(host: string, signal: AbortSignal): Promise<string[]> {
+  const late = new Promise<never>((_, reject) => {
+    const fail = (): void => reject(new Error(`${host} is not resolved in time`))
+    if (signal.aborted) fail()
+    signal.addEventListener('abort', fail, { once: true })
+  })
+  const found = await Promise.race([lookup(host, { all: true }), late])
+  return found.map(({ address }) => address)
 }
 
 /** `srvr` is the one word that every server answers, https://zookeeper.apache.org/doc/r3.8.0/zookeeperAdmin.html#sc_4lw */

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startRedis } from '../harness/redis.ts'
@@ -223,6 +223,14 @@ describe('SQLite as a file', () => {
     expect((await store.get('config'))?.revision.number).toBeGreaterThanOrEqual(before)
     const original = await openSqlite(data)
     expect(await store.lineage()).toBe(await original.store.lineage())
+  })
+
+  test('a link that lies where a copy might be made first is not followed', async () => {
+    const { directory, config } = await backedUp()
+    symlinkSync('bad.txt', path.join(directory, '.copy.db.tmp'))
+    await config('backup', '--copy', 'copy.db')
+    expect(readFileSync(path.join(directory, 'bad.txt'), 'utf8')).toBe('x')
+    expect(statSync(path.join(directory, 'copy.db')).mode & 0o777).toBe(0o600)
   })
 
   test('nothing is written over, and only a SQLite store is a file', async () => {

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parseStoreUrl } from '../../cli/config/store-url.ts'
 import { createCertificateAuthority } from '../harness/certificates.ts'
+import { openSqlite } from '../plugins/config-store/sqlite-world.ts'
 import { callCli } from './call-cli.ts'
 import { folderWith, type RunResult, runCli } from './run-cli.ts'
 
@@ -212,4 +213,52 @@ test('a revision that is not there, and a file that is no store, are told', asyn
     out: '',
     err: expect.stringMatching(/MR_STORE_DATA .*broken\.db/),
   })
+})
+
+/** A store whose newest revision, 2, holds these bytes. */
+async function spoilt(bytes: string, schema: number) {
+  const made = world()
+  await made.config('apply', 'one.yaml')
+  await made.config('backup', '--to', 'backups')
+  const { store, stop } = await openSqlite(made.directory)
+  const head = await store.get('config')
+  const note = { by: 'somebody', schema }
+  await store.put('config', Buffer.from(bytes), head?.revision ?? null, 'wrong-0123456789', note)
+  await stop()
+  const [backup] = readdirSync(path.join(made.directory, 'backups'))
+  const ways = [['apply', 'two.yaml'], ['rollback', '1'], ['restore', `backups/${backup}`]]
+  return { ...made, ways }
+}
+
+test('a newest revision that cannot be understood stands in nobody’s way: it is replaced', async () => {
+  for (const way of [0, 1, 2]) {
+    const { config, ways } = await spoilt('no JSON', 1)
+    const { status, out, err } = await config(...ways[way])
+    expect([way, status, err]).toEqual([way, 0, ''])
+    expect(out).toMatch(/^-\(7 bytes, SHA-256 [0-9a-f]{64}\)$/m)
+    expect(out).toMatch(/revision 3\n$/)
+    expect((await config('get')).out).toContain('http://127.0.0.1:9001')
+  }
+})
+
+test('one that a newer version wrote is not replaced by this one', async () => {
+  const { config, ways } = await spoilt('{"services":{}}', 2)
+  for (const way of ways) {
+    const { status, err } = await config(...way)
+    expect([way, status]).toEqual([way, 1])
+    expect(err).toMatch(/MR_STORE_DATA .*schema 2, and this version reads up to 1/)
+  }
+  expect(numbers(await config('history'))).toEqual(['2', '1'])
+})
+
+test('a file that is empty is no store, and to look at it makes none of it', async () => {
+  const { config, directory } = world({ 'store.db': '' })
+  for (const args of [['get'], ['history'], ['apply', 'one.yaml', '--dry-run']]) {
+    const { status, err } = await config(...args)
+    expect([args, status]).toEqual([args, 2])
+    expect(err).toMatch(/there is no store in the file .*store\.db/)
+  }
+  expect(readFileSync(path.join(directory, 'store.db'))).toHaveLength(0)
+  expect(readdirSync(directory).filter((name) => name.startsWith('store.db'))).toEqual(['store.db'])
+  expect((await config('apply', 'one.yaml')).status).toBe(0)
 })

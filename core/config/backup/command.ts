@@ -1,6 +1,6 @@
 /** Backups into the standard input of a command: to another machine, an object store, a tape. */
 import { spawn } from 'node:child_process'
-import type { RawClock } from '../../host/clock.ts'
+import type { RawClock, RawTimer } from '../../host/clock.ts'
 import { MillraceError } from '../../host/errors.ts'
 import type { BackupTarget } from './directory.ts'
 import type { Backup } from './take.ts'
@@ -10,6 +10,8 @@ const nameVariable = 'MILLRACE_BACKUP'
 const kindVariable = 'MILLRACE_BACKUP_KIND'
 /** A command that hangs is ended. */
 const usualLimitMs = 600_000
+/** After its end: what it has left running in the background may have its standard error, and keep that open for ever. */
+const lingerMs = 1000
 /** Of what it says on standard error, the end. */
 const longestComplaint = 1000
 
@@ -54,6 +56,10 @@ export class BackupCommand implements BackupTarget {
       endGroup(child.pid)
     }
     const timer = clock.after(limitMs, () => end(`it was not done within ${limitMs / 1000} s`))
+    let lingering: RawTimer | undefined
+    child.once('exit', () => {
+      lingering = clock.after(lingerMs, () => child.stderr.destroy())
+    })
     const stop = (): void => end('it was called off')
     signal?.addEventListener('abort', stop)
     try {
@@ -77,6 +83,7 @@ export class BackupCommand implements BackupTarget {
       )
     } finally {
       timer.cancel()
+      lingering?.cancel()
       signal?.removeEventListener('abort', stop)
     }
   }

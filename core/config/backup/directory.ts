@@ -1,5 +1,5 @@
 /** Backups in a folder: each is written whole or not at all, and the oldest go. */
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MillraceError } from '../../host/errors.ts'
 import { parseBackup } from './format.ts'
@@ -11,9 +11,17 @@ export interface BackupTarget {
   readonly place: string
   /** Keeps it. @param signal gives it up. @throws MR_BACKUP when it could not */
   write(backup: Backup, signal?: AbortSignal): Promise<void>
-  /** Drops what is older than the `keep` newest full backups of the fleet. @returns their names */
-  prune?(fleet: string, keep: number): Promise<readonly string[]>
+  /**
+   * Drops what is older than the `keep` newest full backups of the fleet.
+   * @param newest the one that was just made. What is named after a later time was so by a clock that was wrong: it does not count, and stays
+   * @returns their names
+   */
+  prune?(fleet: string, keep: number, newest: string): Promise<readonly string[]>
 }
+
+/** No write takes so long: what is older was left behind by a process that was killed. */
+const longestWriteMs = 3_600_000
+const temporaryPattern = /^\.millrace-.+\.ndjson\.tmp$/
 
 export class BackupFolder implements BackupTarget {
   readonly place: string
@@ -28,19 +36,20 @@ export class BackupFolder implements BackupTarget {
     const temporary = join(this.place, `.${name}.tmp`)
     try {
       await mkdir(this.place, { recursive: true, mode: 0o700 })
-      await writeDurably(temporary, bytes)
+      await this.#write(temporary, bytes)
       // A disk that has not kept it is found now, and not on the day when it is needed.
       parseBackup(await readFile(temporary), temporary)
       await rename(temporary, file)
       await syncFolder(this.place)
     } catch (error) {
-      await rm(temporary, { force: true }).catch(() => {})
+      // Where it was there already it is another's.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await rm(temporary, { force: true }).catch(() => {})
       throw backupError(`the backup was not written to ${this.place}`, error)
     }
   }
 
-  async prune(fleet: string, keep: number): Promise<readonly string[]> {
-    const names = await this.#names(fleet)
+  async prune(fleet: string, keep: number, newest: string): Promise<readonly string[]> {
+    const names = (await this.#names(fleet)).filter((name) => name <= newest)
     const full = names.filter((name) => kindOfName(name, fleet) === 'full')
     const oldest = full[keep - 1]
     if (oldest === undefined) return []
@@ -66,6 +75,29 @@ export class BackupFolder implements BackupTarget {
     return undefined
   }
 
+  async #write(temporary: string, bytes: Uint8Array): Promise<void> {
+    // Private: services may hold keys of TLS. New: nothing that is there is written to, nor what a link points to.
+    const file = await open(temporary, 'wx', 0o600)
+    try {
+      await this.#sweep((await file.stat()).mtimeMs)
+      await file.writeFile(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Makes room where others were killed while they wrote. @param now by the clock that dates the files here */
+  async #sweep(now: number): Promise<void> {
+    for (const name of await readdir(this.place).catch(() => []))
+      if (temporaryPattern.test(name)) {
+        const file = join(this.place, name)
+        // What cannot be looked at or removed is in nobody's way.
+        const left = await lstat(file).catch(() => undefined)
+        if (left && now - left.mtimeMs > longestWriteMs) await rm(file, { force: true }).catch(() => {})
+      }
+  }
+
   /** The newest first. */
   async #names(fleet: string): Promise<string[]> {
     const names = await readdir(this.place).catch((error: NodeJS.ErrnoException) => {
@@ -86,17 +118,6 @@ export function backupError(what: string, error: unknown): MillraceError {
   return new MillraceError('MR_BACKUP', `${what}: ${why}${why === message ? '' : ` (${code})`}`, {
     cause: error,
   })
-}
-
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  // Private: services may hold keys of TLS.
-  const file = await open(path, 'w', 0o600)
-  try {
-    await file.writeFile(bytes)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
 }
 
 /** Without it the new name may be gone after a power cut. */

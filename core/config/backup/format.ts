@@ -13,7 +13,8 @@ const headerSchema = z.strictObject({
   format: z.literal('millrace-backup'),
   version: z.literal(1),
   kind: z.enum(['full', 'incremental']),
-  fleet: z.string().min(1),
+  // It is shown to people: nothing in it moves the cursor of a terminal.
+  fleet: z.string().regex(/^[A-Za-z0-9._-]+$/),
   lineage: z.string(),
   /** Wall clock, milliseconds: when it was begun. */
   at: z.number(),

@@ -131,8 +131,8 @@ export class BackupSchedule {
     const next = stateAfter(state, backup)
     await this.#write(next)
     this.#failing = false
-    const dropped = (await target.prune?.(fleet, keep)) ?? []
     const { name, revisions, sha256 } = backup
+    const dropped = (await target.prune?.(fleet, keep, name)) ?? []
     log.info(`backup: ${name} is in ${target.place}`, { revisions, sha256, dropped: dropped.length })
     return this.#untilDue(next)
   }
@@ -163,8 +163,10 @@ export class BackupSchedule {
     this.#failing = true
     log.error(`backup: none could be made, and it is tried again: ${reason}`, { code, to: target.place })
     try {
-      const { state } = await this.#read()
-      await this.#write({ ...state, failed: { at: clock.wall(), node, reason: reason.slice(0, 1000) } })
+      const { state, head } = await this.#read()
+      const failed = { at: clock.wall(), node, reason: reason.slice(0, 1000) }
+      // On top of just that: what another has made since is not written over.
+      await this.#put({ ...state, failed }, head)
     } catch {
       // The store is what fails: the log has said so.
     }
@@ -182,14 +184,19 @@ export class BackupSchedule {
 
   /** On top of what is there now: only the holder of the lock writes more than a failure. */
   async #write(state: State): Promise<void> {
-    const { store, newId, node } = this.#deps
     const { head } = await this.#read()
+    if ((await this.#put(state, head)) !== 'committed')
+      this.#deps.log.warn('backup: when it was made could not be noted: the next one comes early')
+  }
+
+  async #put(state: State, head: RevisionRef | null): Promise<PutResult['status']> {
+    const { store, newId, node } = this.#deps
     const id = newId()
     let result: PutResult = { status: 'unknown', cause: undefined }
     for (let tries = 0; tries < 3 && result.status === 'unknown'; tries++)
       result = await store.put(backupsDocument, Buffer.from(canonical(state)), head, id, { by: node })
     if (result.status === 'committed') this.#seen = state
-    else this.#deps.log.warn('backup: when it was made could not be noted: the next one comes early')
+    return result.status
   }
 }
 

@@ -39,10 +39,11 @@ export interface Taking {
  */
 export async function takeBackup(taking: Taking): Promise<Backup | undefined> {
   const { store, fleet, at, base } = taking
-  const lineage = await store.lineage()
   const all = await store.heads('', { fresh: true })
   const heads = all.filter(({ document }) => backedUp.includes(document))
+  // Before the lineage: to ask for that begins one.
   if (heads.length === 0) return undefined
+  const lineage = await store.lineage()
   const since = base && base.lineage === lineage && (await goesOn(store, heads, base)) ? base : undefined
   const documents: Document[] = []
   for (const head of heads) documents.push(...(await read(taking, head, since?.heads[head.document])))

@@ -31,10 +31,13 @@ interface Held {
 export class Leases {
   readonly #fleet: string
   readonly #boot: string
+  readonly #wall: () => number
 
-  constructor(fleet: string, boot = readBoot()) {
+  /** @param wall milliseconds since 1970 */
+  constructor(fleet: string, boot = readBoot(), wall = () => Date.now()) {
     this.#fleet = fleet
     this.#boot = boot
+    this.#wall = wall
   }
 
   /** @param givenBack a token that the holder has released, though that may not have arrived: it does not come back */
@@ -98,13 +101,17 @@ export class Leases {
     return row as unknown as Held | undefined
   }
 
-  /** The room of leases that have lapsed is given back with it. */
+  /**
+   * At least the clock in microseconds: where an older copy of the file was put in its place, the count has gone back. The room
+   * of leases that have lapsed is given back with it.
+   */
   #nextToken(connection: Connection): number {
     connection.run(
       `DELETE FROM leases WHERE fleet = ?1 AND NOT (${lives})`,
       ...[this.#fleet, this.#boot, monotonicMs()],
     )
-    const sql = 'UPDATE fleets SET tokens = tokens + 1 WHERE fleet = ? RETURNING tokens'
-    return connection.row(sql, this.#fleet)?.tokens as number
+    const sql = 'UPDATE fleets SET tokens = max(tokens + 1, ?1) WHERE fleet = ?2 RETURNING tokens'
+    const floor = BigInt(Math.floor(this.#wall()) * 1000)
+    return connection.row(sql, floor, this.#fleet)?.tokens as number
   }
 }

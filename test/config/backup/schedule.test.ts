@@ -178,6 +178,29 @@ test('one that fails is told and noted with who and why, tried again, and then f
     expect(each).toEqual({ madeAt: fleet.made[0].backup.header.at, failing: false })
 })
 
+test('a note of failure takes nothing away from what another node has made meanwhile', async () => {
+  const fleet = new Fleet()
+  await fleet.put('one')
+  fleet.fault = new MillraceError('MR_BACKUP', 'there is no room for it (ENOSPC)')
+  const { store, lines } = await fleet.node('a')
+  const get = store.get.bind(store)
+  const success = { last: { name: 'of b', at: fleet.time.clock().wall(), lineage: 'l', heads: {}, sha256: '' } }
+  let written = false
+  store.get = async (...given) => {
+    const found = await get(...given)
+    // It has read what it puts its note on, and before the note comes the other's success.
+    if (lines.length > 0 && !written) {
+      written = true
+      const value = Buffer.from(JSON.stringify(success))
+      await fleet.data.client().put('backups', value, found?.revision ?? null, 'b-0123456789abcdef', { by: 'b' })
+    }
+    return found
+  }
+  await fleet.pass(minute)
+  expect(written).toBe(true)
+  expect(fleet.note).toEqual(success)
+})
+
 test('a time in the far future, by somebody’s wrong clock, does not end backups', async () => {
   const fleet = new Fleet()
   await fleet.put('one')

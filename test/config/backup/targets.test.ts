@@ -1,6 +1,17 @@
 /** Where backups go: folders and commands, as they fail in real life. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -54,9 +65,46 @@ describe('a folder', () => {
     }
     const theirs = ['notes.txt', 'millrace-other-2020-01-01T00-00-00-000Z-full.ndjson']
     for (const name of theirs) writeFileSync(join(folder.place, name), 'x')
-    expect([...(await folder.prune('shop', 2))].sort()).toEqual(names.slice(0, 3))
+    expect([...(await folder.prune('shop', 2, names[8]))].sort()).toEqual(names.slice(0, 3))
     expect(readdirSync(folder.place).sort()).toEqual([...theirs, ...names.slice(3)].sort())
-    expect(await folder.prune('shop', 5)).toEqual([])
+    expect(await folder.prune('shop', 5, names[8])).toEqual([])
+  })
+
+  test('what a wrong clock has named after a day to come does not cost the one that was just made', async () => {
+    const folder = new BackupFolder(newFolder())
+    const wrong = await Promise.all([days(9000), days(9007)].map((at) => backupOf(at)))
+    for (const backup of wrong) await folder.write(backup)
+    for (let count = 0; count < 3; count++) {
+      const made = await backupOf(days(count))
+      await folder.write(made)
+      const dropped = count === 2 ? [await backupOf(days(0))] : []
+      expect(await folder.prune('shop', 2, made.name)).toEqual(dropped.map(({ name }) => name))
+      expect(readdirSync(folder.place)).toContain(made.name)
+    }
+    for (const { name } of wrong) expect(readdirSync(folder.place)).toContain(name)
+  })
+
+  test('what a killed process has left half written goes, and what another is writing stays', async () => {
+    const folder = new BackupFolder(newFolder())
+    const [old, now] = [1, 2].map((day) => `.millrace-shop-2025-01-0${day}T00-00-00-000Z-full.ndjson.tmp`)
+    const theirs = '.notes.tmp'
+    const long = new Date(Date.now() - 2 * 3_600_000)
+    for (const name of [old, now, theirs]) writeFileSync(join(folder.place, name), 'half')
+    for (const name of [old, theirs]) utimesSync(join(folder.place, name), long, long)
+    const backup = await backupOf(days(0))
+    await folder.write(backup)
+    expect(readdirSync(folder.place).sort()).toEqual([now, theirs, backup.name].sort())
+  })
+
+  test('nothing that is there is written to, nor what a link points to', async () => {
+    const folder = new BackupFolder(newFolder())
+    const backup = await backupOf(days(0))
+    const victim = join(newFolder(), 'victim')
+    writeFileSync(victim, 'precious')
+    symlinkSync(victim, join(folder.place, `.${backup.name}.tmp`))
+    await expect(folder.write(backup)).rejects.toMatchObject({ code: 'MR_BACKUP' })
+    expect(readFileSync(victim, 'utf8')).toBe('precious')
+    expect(existsSync(join(folder.place, backup.name))).toBe(false)
   })
 
   test('a damaged newest one is passed over as a base', async () => {
@@ -140,6 +188,26 @@ describe('a command', () => {
     const writing = commandOf('sleep 600', newFolder()).write(await backupOf(0), off.signal)
     off.abort()
     await expect(writing).rejects.toMatchObject({ message: expect.stringMatching(/it was called off/) })
+  })
+
+  test.each([
+    ['is done when it has ended', 'cat > /dev/null', undefined, /^done$/],
+    ['fails when it fails', 'cat > /dev/null; echo no room >&2; exit 3', undefined, /status 3: no room$/],
+    ['is given up when it hangs', 'sleep 600', 500, /was not done within 0.5 s/],
+  ])('that leaves something in the background, with its standard error, %s', async (_what, command, limitMs, message) => {
+    const directory = newFolder()
+    onTestFinished(() => {
+      const pid = Number(readFileSync(join(directory, 'pid'), 'utf8'))
+      if (pid > 1) process.kill(pid, 'SIGKILL')
+    })
+    // As `ssh` does that is to be the master of later connections.
+    const left = `setsid sleep 600 & echo $! > pid; ${command}`
+    const writing = commandOf(left, directory, limitMs).write(await backupOf(0))
+    const how = await writing.then(
+      () => 'done',
+      (error: Error) => error.message,
+    )
+    expect(how).toMatch(message)
   })
 
   test('that hangs is ended, and all that it has started', async () => {

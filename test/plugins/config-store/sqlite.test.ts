@@ -1,5 +1,5 @@
 /** What the conformance kit cannot do: several processes, and what becomes of the file. */
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
@@ -116,6 +116,26 @@ describe('time', () => {
     database.exec('UPDATE leases SET until = until + 86400000')
     expect(await store.lease('relay', 'three', 1000)).toBeDefined()
     database.close()
+  })
+
+  test('tokens rise over an older copy of the file that was put in its place, which is of the same lineage', async () => {
+    const folder = newFolder()
+    const [file, copy] = ['store.db', 'copy.db'].map((name) => path.join(folder, name))
+    const take = async (name: string) => {
+      const { store, stop } = await openSqlite(folder)
+      const lease = await store.lease(name, 'me', 1000)
+      await stop()
+      return lease?.token ?? { lineage: '', number: Number.NaN }
+    }
+    await take('relay')
+    copyFileSync(file, copy)
+    let last = await take('relay')
+    for (let n = 0; n < 5; n++) last = await take(`other-${n}`)
+    renameSync(copy, file)
+    const after = await take('another')
+    expect(after.lineage).toBe(last.lineage)
+    expect(after.number).toBeGreaterThan(last.number)
+    expect(Number.isSafeInteger(after.number)).toBe(true)
   })
 
   test('a shorter time to live does not shorten what the holder has', async () => {

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { HeldLease, Holding, Holdings, type LeaseCalls } from '../../../plugins/lib/held-lease.ts'
+import { argumentsOf, RedisLeases } from '../../../plugins/lib/redis-leases.ts'
 import { newFolder, openSqlite } from '../config-store/sqlite-world.ts'
 import { FakeTime } from '../fake-context.ts'
 
@@ -104,7 +105,44 @@ test('sqlite: one whose release was lost comes back with another token', async (
   expect(again?.valid()).toBe(true)
 })
 
+test('redis: released while it is taken again, what is taken is another one', async () => {
+  const { promise: slow, resolve: answer } = Promise.withResolvers<void>()
+  const givenBack: unknown[] = []
+  const leases = new RedisLeases({
+    clock: new FakeTime().clock(),
+    signal: new AbortController().signal,
+    runId: () => '',
+    run: async () => ({ reply: 1 as never, sentAt: 0 }),
+    async write(_script, _keys, given) {
+      const said = argumentsOf(given).at(-1)
+      givenBack.push(said)
+      if (givenBack.length === 2) await slow
+      return { reply: [Buffer.from(said === 7 ? '8' : '7'), Buffer.from('l')] as never, sentAt: 0 }
+    },
+  })
+  const one = await leases.take('relay', 'me', 60_000)
+  const taking = leases.take('relay', 'me', 60_000)
+  await one?.release()
+  answer()
+  const two = await taking
+  expect([two?.token.number, two?.valid(), one?.valid()]).toEqual([8, true, false])
+  expect(givenBack).toEqual(['', '', 7])
+})
+
 describe.each(['sqlite', 'memory'])('%s', (use) => {
+  test('released while it is taken again: what is taken is held, and nobody else has it', async () => {
+    const { store } = await openSqlite(newFolder(), {}, use)
+    const one = await store.lease('relay', 'me', 60_000)
+    const taking = store.lease('relay', 'me', 60_000)
+    const releasing = one?.release()
+    const two = await taking
+    await releasing
+    const other = await store.lease('relay', 'another', 60_000)
+    expect(two?.valid() && other?.valid()).toBeFalsy()
+    const held = (await store.leases('')).map(({ token }) => token.number)
+    expect(held).toEqual([(two?.valid() ? two : other)?.token.number])
+  })
+
   test('released, every object of a lease is over; taken again it has a new token', async () => {
     const { store } = await openSqlite(newFolder(), {}, use)
     const one = await store.lease('relay', 'me', 60_000)

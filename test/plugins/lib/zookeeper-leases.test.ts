@@ -4,10 +4,13 @@ import { Leases } from '../../../plugins/lib/zookeeper-leases.ts'
 import { Tree } from '../../../plugins/lib/zookeeper-tree.ts'
 import { FakeTime } from '../../conformance/time.ts'
 
-/** Nodes with version, transaction and time of their last write; the server's clock of the wall is set by the test. */
+/** Nodes with version, transaction and time of their last write; the leader and its clock of the wall are set by the test. */
 class Ensemble {
   wall = 1_800_000_000_000
-  #zxid = 0
+  /** Writes to lease nodes, to count them. */
+  readonly writes: string[] = []
+  #epoch = 1
+  #count = 0
   readonly #nodes = new Map<string, { data: Buffer; version: number; mzxid: number; mtime: Date }>()
 
   client() {
@@ -31,13 +34,21 @@ class Ensemble {
         if (!node || (version !== -1 && version !== node.version)) return undefined
         const next = { data, version: node.version + 1, ...this.#now() }
         this.#nodes.set(path, next)
+        this.writes.push(path)
         return next
       },
     } as never
   }
 
+  /** Another server leads, whose clock is ahead of the last one's by so much. */
+  elect(aheadMs: number): void {
+    this.#epoch++
+    this.#count = 0
+    this.wall += aheadMs
+  }
+
   #now() {
-    return { mzxid: ++this.#zxid, mtime: new Date(this.wall) }
+    return { mzxid: this.#epoch * 2 ** 32 + ++this.#count, mtime: new Date(this.wall) }
   }
 }
 
@@ -95,6 +106,53 @@ test('one of long ago, by its own clock and by that of the server, is free to wh
   expect(await behind.take(client, 'relay', 'behind', 1000)).toBeUndefined()
   expect(await begin().list(client, '')).toEqual([])
   expect(await begin().take(client, 'relay', 'new', 1000)).toBeDefined()
+})
+
+test('another leader, whose clock is an hour ahead, does not make a lease old', async () => {
+  const { ensemble, client, begin, later } = world()
+  const old = begin()
+  const first = await old.take(client, 'relay', 'old', 10_000)
+  await later(1000)
+  ensemble.elect(3_600_000)
+  for (let round = 0; round < 3; round++) {
+    expect(await begin().take(client, 'relay', 'hasty', 10_000)).toBeUndefined()
+    expect((await begin().list(client, '')).map(({ holder }) => holder)).toEqual(['old'])
+  }
+  // That it was looked at took nothing from its holder.
+  expect(await old.renew(client, 'relay', 'old', 10_000, first?.token.number ?? 0)).toBeDefined()
+  await old.release(client, 'relay', 'old', first?.token.number ?? 0)
+  expect(await begin().take(client, 'relay', 'new', 10_000)).toBeDefined()
+})
+
+test('after a change of leader one of long ago is free, a while later, to processes that do not live long', async () => {
+  const { ensemble, client, begin, later } = world()
+  await begin().take(client, 'relay', 'old', 10_000)
+  await later(100_000)
+  ensemble.elect(-5000)
+  // The first who wants it has it dated by the new one; who only lists it does not, nor does anybody again.
+  const undated = ensemble.writes.filter((path) => path.endsWith('/relay')).length
+  expect((await begin().list(client, '')).length).toBe(1)
+  expect(ensemble.writes.filter((path) => path.endsWith('/relay'))).toHaveLength(undated)
+  expect(await begin().take(client, 'relay', 'early', 10_000)).toBeUndefined()
+  const dated = ensemble.writes.filter((path) => path.endsWith('/relay')).length
+  await later(9_000)
+  expect(await begin().take(client, 'relay', 'hasty', 10_000)).toBeUndefined()
+  expect(ensemble.writes.filter((path) => path.endsWith('/relay'))).toHaveLength(dated)
+  await later(62_000)
+  expect((await begin().list(client, '')).length).toBe(0)
+  expect(await begin().take(client, 'relay', 'new', 10_000)).toBeDefined()
+})
+
+test('who dates a lease that it watches has it no later', async () => {
+  const { ensemble, client, begin, later } = world()
+  await begin().take(client, 'relay', 'old', 200_000)
+  const patient = begin()
+  expect(await patient.take(client, 'relay', 'patient', 1000)).toBeUndefined()
+  ensemble.elect(3_600_000)
+  await later(199_999)
+  expect(await patient.take(client, 'relay', 'patient', 1000)).toBeUndefined()
+  await later(1)
+  expect(await patient.take(client, 'relay', 'patient', 1000)).toBeDefined()
 })
 
 test('taken again by its holder while its release is under way it is another one, with a greater token', async () => {
