@@ -24,6 +24,8 @@ class Fleet {
   readonly announced: Announced[] = []
   /** The next announcements fail: all, or of one document. */
   busDown: boolean | string = false
+  /** Announcements of this document never end. */
+  hangs: string | undefined
   /** Documents that were tried. */
   readonly tried: string[] = []
   /** Called when one was made. */
@@ -84,6 +86,7 @@ class Fleet {
     this.tried.push(document)
     if (this.busDown === true || this.busDown === document)
       throw new MillraceError('MR_STORE_UNAVAILABLE', 'the bus is away')
+    if (this.hangs === document) await new Promise<never>(() => {})
     this.announced.push({ by, document, number })
     await this.afterwards()
   }
@@ -170,6 +173,37 @@ test('a document that cannot be announced holds up no other, and is tried ever m
   fleet.busDown = false
   await fleet.pass(8000)
   expect(await fleet.waiting()).toEqual([])
+})
+
+test('an announcement that never ends holds up no other, is made again, and holds up no end', async () => {
+  const fleet = new Fleet()
+  fleet.hangs = 'config'
+  await fleet.put('config')
+  const { relay, lines } = await fleet.relay('a')
+  await fleet.pass(1000)
+  await fleet.put('overrides')
+  await fleet.pass(1000)
+  expect(fleet.announced).toEqual([{ by: 'a', document: 'overrides', number: 1 }])
+  await fleet.pass(60_000)
+  const tries = fleet.tried.filter((document) => document === 'config').length
+  expect(tries).toBeGreaterThanOrEqual(4)
+  expect(tries).toBeLessThanOrEqual(7)
+  expect(lines.filter((line) => line.includes('could not'))).toEqual([
+    'relay: config could not be announced, and is kept: the sync has not answered within 10 s',
+  ])
+  fleet.hangs = undefined
+  await fleet.pass(20_000)
+  expect(await fleet.waiting()).toEqual([])
+  fleet.hangs = 'config'
+  await fleet.put('config')
+  await fleet.pass(1000)
+  let hasEnded = false
+  void relay.stop().then(() => {
+    hasEnded = true
+  })
+  await fleet.pass(100)
+  expect(hasEnded).toBe(true)
+  expect(await fleet.waiting()).toEqual(['config'])
 })
 
 test('what nobody follows is noted and not announced, and holds nothing up when that fails', async () => {
