@@ -16,7 +16,7 @@ export interface FleetEvent {
   /** `<hub>-<number>`: what `Last-Event-ID` holds. */
   readonly id: string
   /**
-   * `config`: a revision; `overrides`: breakers and drains; `node`: a node serves another revision; `nack`: a node has refused one;
+   * `config`: a revision; `overrides`: breakers and drains; `node`: a node serves another revision, or was removed; `nack`: a node has refused one;
    * `reset`: events may be missing since the one that was named, read everything anew.
    */
   readonly event: 'config' | 'overrides' | 'node' | 'nack' | 'reset'
@@ -205,11 +205,16 @@ export class EventHub {
     }
   }
 
-  async #tellNode({ document }: Head): Promise<void> {
+  async #tellNode({ document, tombstone }: Head): Promise<void> {
+    const node = document.slice(nodePrefix.length)
+    if (tombstone) {
+      this.#nodes.delete(node)
+      this.#tell('node', { node, removed: true })
+      return
+    }
     const found = await this.#deps.store.get(document)
     const { config } = recordIn(found?.value ?? null) as { config?: Record<string, unknown> }
     if (!config) return
-    const node = document.slice(nodePrefix.length)
     const { applied = null, nack = null, from = null } = config
     const before = this.#nodes.get(node)
     const now = { applied: JSON.stringify(applied), nack: JSON.stringify(nack) }
