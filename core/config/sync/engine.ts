@@ -1,9 +1,8 @@
 /**
  * Keeps a node on the newest config of its store. Hints only say when to look: what counts is what the store says. While
  * the bus is down the heads are polled; slowly, and jittered, the store is asked in any case. Nothing of it is in the way of
- * a request, and the store may be away for as long as it likes.
- *
- * One read is made at a time; hints that come meanwhile are one more read.
+ * a request, and the store may be away for as long as it likes. One read is made at a time; hints that come meanwhile are one
+ * more read.
  */
 import type { ConfigStore, Document, RevisionRef } from '../../contracts/config-store.ts'
 import type { Log } from '../../contracts/plugin.ts'
@@ -82,15 +81,15 @@ export class SyncEngine {
   #adopting: Promise<unknown> = Promise.resolve()
 
   constructor(deps: SyncEngineDeps) {
-    const { clock, log, lastGood, node, newId, use } = deps
+    const { store, clock, log, lastGood, node, newId, use, reconcileMs: checkMs } = deps
     this.#deps = deps
-    this.#view = new StoreView(deps.store)
+    this.#view = new StoreView(store)
     this.#adopter = new Adopter({
       ...{ store: this.#view, log, lastGood },
       wall: () => clock.wall(),
       use: (data, origin) => use(data, origin),
     })
-    this.#record = new NodeRecord({ store: deps.store, clock, log, node, newId: () => newId() })
+    this.#record = new NodeRecord({ store, clock, log, node, checkMs, newId: () => newId() })
     this.#hold = new ForkHold(clock, log, deps.forkHoldMs ?? 30_000)
     this.#hints = new HintFilter(clock)
     this.#reach = new Reach(deps)
@@ -141,6 +140,7 @@ export class SyncEngine {
   retry(): void {
     if (this.#stopped) return
     this.#adopter.forgive()
+    this.#reach.hurry()
     this.#retries++
     this.#settled = false
     void this.#ask(look)
