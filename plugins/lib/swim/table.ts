@@ -20,6 +20,10 @@ export interface Merged {
 /** Of two claims about one incarnation the later in this list holds: so all come to the same, in whatever order they hear. */
 const ranks: Readonly<Record<MemberState, number>> = { alive: 0, suspect: 1, dead: 2, left: 3 }
 
+/** Members that are known at a time: a whole exchange with 100 bytes each has room for more. Beyond it nobody is real: without a
+ * `fleetKey` every process of this machine may introduce whom it likes. */
+export const mostMembers = 4096
+
 export class MemberTable {
   readonly #random: () => number
   readonly #members = new Map<string, SwimMember>()
@@ -55,7 +59,7 @@ export class MemberTable {
     const { id, state, incarnation, boot, address } = claim
     const known = this.#members.get(id)
     if (!known) {
-      if (boot === undefined || address === undefined) return undefined
+      if (boot === undefined || address === undefined || !this.#makeRoom()) return undefined
       const member = { id, boot, address, incarnation, state, since: now }
       this.#members.set(id, member)
       // Somewhere in the round that is under way, not after all others.
@@ -71,6 +75,15 @@ export class MemberTable {
     if (state !== before) known.since = now
     Object.assign(known, { state, incarnation, boot: boot ?? known.boot, address: address ?? known.address })
     return { member: known, before }
+  }
+
+  /** Whoever is gone for longest makes room. False: all are here. */
+  #makeRoom(): boolean {
+    if (this.#members.size < mostMembers) return true
+    let oldest: SwimMember | undefined
+    for (const member of this.#members.values())
+      if (!isHere(member) && (!oldest || member.since < oldest.since)) oldest = member
+    return oldest !== undefined && this.#members.delete(oldest.id)
   }
 
   forget(id: string): void {
