@@ -15,6 +15,8 @@ export interface Merged {
   readonly member: SwimMember
   /** Undefined: it is new. */
   readonly before: MemberState | undefined
+  /** Id of one who is forgotten, to make room. */
+  readonly evicted?: string | undefined
 }
 
 /** Of two claims about one incarnation the later in this list holds: so all come to the same, in whatever order they hear. */
@@ -58,15 +60,7 @@ export class MemberTable {
   merge(claim: Claim, now: number): Merged | undefined {
     const { id, state, incarnation, boot, address } = claim
     const known = this.#members.get(id)
-    if (!known) {
-      if (boot === undefined || address === undefined || !this.#makeRoom()) return undefined
-      const member = { id, boot, address, incarnation, state, since: now }
-      this.#members.set(id, member)
-      // Somewhere in the round that is under way, not after all others.
-      if (state !== 'dead' && state !== 'left')
-        this.#round.splice(Math.floor(this.#random() * (this.#round.length + 1)), 0, id)
-      return { member, before: undefined }
-    }
+    if (!known) return this.#add(claim, now)
     const isNewer =
       incarnation > known.incarnation ||
       (incarnation === known.incarnation && ranks[state] > ranks[known.state])
@@ -77,13 +71,28 @@ export class MemberTable {
     return { member: known, before }
   }
 
-  /** Whoever is gone for longest makes room. False: all are here. */
-  #makeRoom(): boolean {
-    if (this.#members.size < mostMembers) return true
+  #add({ id, state, incarnation, boot, address }: Claim, now: number): Merged | undefined {
+    // Nobody introduces one that is gone.
+    if (boot === undefined || address === undefined || !isHere({ state })) return undefined
+    let evicted: string | undefined
+    if (this.#members.size >= mostMembers) {
+      evicted = this.#goneForLongest()
+      if (evicted === undefined) return undefined
+      this.#members.delete(evicted)
+    }
+    const member = { id, boot, address, incarnation, state, since: now }
+    this.#members.set(id, member)
+    // Somewhere in the round that is under way, not after all others.
+    if (this.#round.length < mostMembers)
+      this.#round.splice(Math.floor(this.#random() * (this.#round.length + 1)), 0, id)
+    return { member, before: undefined, evicted }
+  }
+
+  #goneForLongest(): string | undefined {
     let oldest: SwimMember | undefined
     for (const member of this.#members.values())
       if (!isHere(member) && (!oldest || member.since < oldest.since)) oldest = member
-    return oldest !== undefined && this.#members.delete(oldest.id)
+    return oldest?.id
   }
 
   forget(id: string): void {
@@ -117,4 +126,4 @@ export class MemberTable {
   }
 }
 
-export const isHere = ({ state }: SwimMember): boolean => state === 'alive' || state === 'suspect'
+export const isHere = ({ state }: Pick<SwimMember, 'state'>): boolean => state === 'alive' || state === 'suspect'

@@ -222,6 +222,37 @@ describe('the store is away', () => {
     expect(node.state.applied?.number).toBe(1)
   })
 
+  test('last-known-good that a taken port keeps from being served is served as soon as the port is free', async () => {
+    const { world, node } = await following()
+    world.down = true
+    await node.engine?.stop()
+    node.served.length = 0
+    const taken = { status: 'refused', problems: [{ code: 'MR_LISTEN', message: 'the port is taken' }] } as const
+    node.refuses = [taken, taken, taken]
+    void node.start()
+    await world.pass(500)
+    expect(node.serves).toBeUndefined()
+    await world.pass(5000)
+    expect(node.serves).toEqual({ n: 1 })
+    expect(node.state).toMatchObject({ from: 'last-known-good', reachable: false })
+    await world.pass(60_000)
+    expect(node.served).toHaveLength(1)
+  })
+
+  test('last-known-good that the node’s own half kept from being served is served when that has changed', async () => {
+    const { world, node } = await following()
+    world.down = true
+    await node.engine?.stop()
+    node.served.length = 0
+    node.refuses = [{ status: 'refused', problems: [{ code: 'MR_PLUGIN_UNKNOWN', message: 'gone' }] }]
+    void node.start()
+    await world.pass(60_000)
+    expect(node.serves).toBeUndefined()
+    node.engine?.retry()
+    await world.pass(100)
+    expect(node.serves).toEqual({ n: 1 })
+  })
+
   test('without last-known-good nothing is served until the store comes', async () => {
     const world = begin()
     await world.put({ n: 1 })
