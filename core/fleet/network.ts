@@ -2,6 +2,8 @@
  * The network between the nodes of a fleet, as plugins have it (`context.network`): datagrams over UDP and requests over HTTP, both at
  * `node.advertise`, each in an envelope. A socket is opened when a plugin first needs it. Beside the proxy's traffic, on the main thread.
  */
+import { lookup } from 'node:dns/promises'
+import type { LookupFunction } from 'node:net'
 import type { Log } from '../contracts/plugin.ts'
 import type { Network, Received } from '../contracts/process.ts'
 import type { RawClock } from '../host/clock.ts'
@@ -16,6 +18,7 @@ import {
   longestExchange,
   longestPayload,
 } from './exchange-server.ts'
+import { Lookups } from './lookups.ts'
 
 export interface NetworkDeps {
   readonly fleet: string
@@ -110,6 +113,7 @@ export class FleetNetwork {
   #udp(): Datagrams {
     this.#datagrams ??= new Datagrams({
       at: this.#at,
+      now: () => this.#deps.clock.now(),
       receive: (bytes, from) => this.#received(bytes, from),
       failed: (error) =>
         this.#deps.log.warn(`UDP of node.advertise: ${error.message}`, { code: 'MR_NETWORK' }),
@@ -203,7 +207,7 @@ export class FleetNetwork {
 
   async #post(to: NodeAddress, body: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     signal.throwIfAborted()
-    this.#client ??= loadClient()
+    this.#client ??= loadClient(this.#deps.clock)
     const { undici, agent } = await this.#client
     const answer = await undici.request(`http://${nodeAddressText(to)}${exchangePath}`, {
       method: 'POST',
@@ -236,9 +240,19 @@ export class FleetNetwork {
   }
 }
 
-async function loadClient() {
+async function loadClient(clock: RawClock) {
   const undici = await import('undici')
+  const names = new Lookups({
+    now: () => clock.now(),
+    find: (host) => lookup(host, { all: true }),
+  })
+  const find: LookupFunction = (host, { all }, done) =>
+    void names.of(host).then(
+      (list) => (all ? done(null, list) : done(null, list[0].address, list[0].family)),
+      (error: NodeJS.ErrnoException) => done(error, []),
+    )
   const agent = new undici.Agent({
+    connect: { lookup: find },
     ...{ connections: 4, pipelining: 1, keepAliveTimeout: 10_000, keepAliveMaxTimeout: 10_000 },
     maxResponseSize: longestExchange,
   })
