@@ -35,7 +35,7 @@ async function begin(fleetKeys: readonly string[] = []) {
   await until('all have the bus and poll no more', () => nodes.every((node) => !node.state().polling))
   const serve = async (port: number): Promise<void> => {
     await until(`all serve ${port}`, () =>
-      nodes.every((node) => JSON.stringify(node.served.at(-1)).includes(`:${port}`)),
+      nodes.every((node) => JSON.stringify([node.served.at(-1)]).includes(`:${port}`)),
     )
     // By a hint: nobody has polled meanwhile.
     expect(nodes.map((node) => [node.state().bus, node.state().polling])).toEqual(
