@@ -41,6 +41,8 @@ interface Port {
 type Undici = typeof import('undici')
 
 const longestDatagram = 1200
+/** With the longest envelope. What is longer is nobody's, and not looked at: a proof has to be computed over all of it. */
+const longestSealed = 2048
 
 export class FleetNetwork {
   readonly #deps: NetworkDeps
@@ -142,6 +144,7 @@ export class FleetNetwork {
   }
 
   #received(bytes: Buffer, address: string): void {
+    if (bytes.length > longestSealed) return this.#deps.dropped?.('malformed')
     const opened = this.#envelopes.open(bytes)
     if (!opened || this.#closing.signal.aborted) return
     const { from, boot, payload } = opened
