@@ -76,7 +76,7 @@ const stored = (command: Command): Command =>
       ),
     )
     .option('--fleet <name>', 'whose config (default: default)')
-    .option('-c, --config <file>', 'config file whose plugins are loaded, to check their options')
+    .option('-c, --config <file>', 'config file whose plugins check their options, and whose fleetKey seals the announcement')
 
 const writing = (command: Command): Command =>
   command
@@ -94,12 +94,13 @@ async function apply(host: Host, file: string, flags: ApplyFlags): Promise<void>
       throw new UsageError('--by: through the API it is whoever the token belongs to')
     return await applyThroughApi(host, file, flags)
   }
-  await withStore(terminal, flags, { file, make: flags.dryRun !== true }, async ({ store, registry }) => {
+  await withStore(terminal, flags, { file, make: flags.dryRun !== true }, async (session) => {
+    const { store, registry } = session
     const { data, redact } = await readDynamic(file, terminal, registry.catalog())
     const head = await store.get(configDocument, { fresh: true })
     const number = head?.revision.number ?? 0
     if (expected === undefined || Number(expected) === number) {
-      await write(host, store, { head, data, note, redact, dryRun: flags.dryRun === true })
+      await write(host, session, { head, data, note, redact, dryRun: flags.dryRun === true })
       return
     }
     const now = head === null ? 'the store holds no config yet' : `the newest is ${describe(head)}`
@@ -158,10 +159,11 @@ async function rollback(host: Host, revision: string, flags: StoreFlags & WriteF
   const { terminal } = host
   const number = parseRevision(revision)
   const note = noteOf(terminal, { message: `rollback to revision ${number}`, ...flags })
-  await withStore(terminal, flags, { make: false }, async ({ store, registry }) => {
+  await withStore(terminal, flags, { make: false }, async (session) => {
+    const { store, registry } = session
     const head = await readRevision(store, undefined)
     const data = dataOf(await readRevision(store, number))
     await checkDynamic(data, `revision ${number}`, registry.catalog())
-    await write(host, store, { head, data, note, dryRun: flags.dryRun === true })
+    await write(host, session, { head, data, note, dryRun: flags.dryRun === true })
   })
 }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { readPluginSources } from '../../core/config/load.ts'
+import { readFleetKeys, readPluginSources } from '../../core/config/load.ts'
 import type { PluginUse } from '../../core/config/snapshot.ts'
 import type { ConfigStore } from '../../core/contracts/index.ts'
 import { loadPlugins } from '../../core/host/loader.ts'
@@ -12,6 +12,7 @@ import type { PluginRegistry } from '../../core/host/registry.ts'
 import { builtins } from '../../plugins/manifest.ts'
 import { UsageError } from '../failure.ts'
 import type { Terminal } from '../terminal.ts'
+import { Announcer } from './announcer.ts'
 import { parseStoreUrl } from './store-url.ts'
 
 /** What every command of `millrace config` takes. */
@@ -25,13 +26,15 @@ export interface Session {
   readonly store: ConfigStore
   readonly registry: PluginRegistry
   readonly terminal: Terminal
+  /** Tells the fleet of what was committed. */
+  readonly announcer: Announcer
 }
 
 const fleetPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
 /**
  * Opens the store, and closes it when the work is done.
- * @param file a config whose `plugins` are loaded too; default: `-c`
+ * @param file a config whose `plugins` are loaded and whose `fleetKey` is used; `-c` comes before it
  * @param make whether a store that is not there is begun
  */
 export async function withStore<T>(
@@ -46,6 +49,7 @@ export async function withStore<T>(
     throw new UsageError(`--fleet: expected letters, digits, ".", "_" and "-", not ${JSON.stringify(fleet)}`)
   const from = config && { path: path.resolve(terminal.directory, config) }
   const sources = from ? await readPluginSources(from, { env: terminal.env }) : []
+  const fleetKeys = from ? await readFleetKeys(from, { env: terminal.env }) : []
   const registry = await loadPlugins(sources, builtins)
   const use = parseStoreUrl(url, terminal.directory, registry.names('config-store'))
   if (!how.make) checkThere(use)
@@ -63,9 +67,12 @@ export async function withStore<T>(
       error: (message) => terminal.err(`${terminal.style('red', 'millrace:')} ${message}`),
     },
   })
+  const { store } = opened
+  const announcer = new Announcer({ store, use, registry, fleet, fleetKeys, directory: terminal.directory })
   try {
-    return await work({ store: opened.store, registry, terminal })
+    return await work({ store, registry, terminal, announcer })
   } finally {
+    await announcer.close()
     await opened.stop()
   }
 }

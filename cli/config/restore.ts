@@ -35,7 +35,7 @@ export async function restore(host: Host, file: string, flags: StoreFlags & Writ
   const message = `restored from ${name}, of ${timeOf(header.at)}`
   const note = noteOf(terminal, { message, ...flags })
   terminal.out(`${name}: ${header.kind}, of ${timeOf(header.at)}; its checksum is right`)
-  await withStore(terminal, flags, { make: !dryRun }, async ({ store, registry }) => {
+  await withStore(terminal, flags, { make: !dryRun }, async ({ store, registry, announcer }) => {
     const changes: Change[] = []
     for (const document of Object.keys(header.heads).sort()) {
       const change = await changeOf(store, backup, document, name)
@@ -49,8 +49,10 @@ export async function restore(host: Host, file: string, flags: StoreFlags & Writ
     for (const { document, wanted, head } of changes) {
       const own = { ...note, schema: wanted.note.schema ?? 1 }
       const result = await settled(store, document, head, wanted.value, own)
-      if (result.status === 'committed') terminal.out(`${document}: revision ${result.revision.number}`)
-      else {
+      if (result.status === 'committed') {
+        terminal.out(`${document}: revision ${result.revision.number}`)
+        await announcer.announce(document, result.revision)
+      } else {
         finish(1)
         const why = await whyNot(store, document, head, result, 'restore again')
         terminal.err(`${terminal.style('red', 'millrace:')} ${document}: ${why}`)

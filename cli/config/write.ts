@@ -9,6 +9,7 @@ import type { ConfigStore, Document, PutResult, WriteNote } from '../../core/con
 import { UsageError } from '../failure.ts'
 import type { Host } from '../main.ts'
 import type { Terminal } from '../terminal.ts'
+import type { Session } from './open.ts'
 import { dataBefore, describe, shownYaml } from './revisions.ts'
 
 export interface WriteFlags {
@@ -42,7 +43,11 @@ export interface Writing {
 }
 
 /** Shows what changes, writes it, and says which revision it is; an unchanged config is not written. */
-export async function write({ terminal, finish }: Host, store: ConfigStore, writing: Writing): Promise<void> {
+export async function write(
+  { terminal, finish }: Host,
+  { store, announcer }: Pick<Session, 'store' | 'announcer'>,
+  writing: Writing,
+): Promise<void> {
   const { head, data, note, dryRun, redact = String } = writing
   const value = encodeConfig(data)
   const next = decodeConfig(value, configSchema)
@@ -56,9 +61,11 @@ export async function write({ terminal, finish }: Host, store: ConfigStore, writ
     terminal.out('not written: --dry-run')
     return
   }
+  announcer.open()
   const result = await settled(store, configDocument, head, value, note)
   if (result.status === 'committed') {
     terminal.out(`revision ${result.revision.number}`)
+    await announcer.announce(configDocument, result.revision)
     return
   }
   finish(1)

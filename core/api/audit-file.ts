@@ -69,7 +69,11 @@ export class AuditFile {
   async #write(text: string): Promise<void> {
     const { file, log, longestFile = usualLongest } = this.#deps
     try {
-      if (this.#bytes > longestFile) await this.#rotate()
+      // Too long is better than missing.
+      if (this.#bytes > longestFile)
+        await this.#rotate().catch((error: unknown) =>
+          log.error('audit: the file cannot be put aside, and goes on growing', { file, error }),
+        )
       const handle = await open(file, 'a', 0o600)
       try {
         await handle.appendFile(text)

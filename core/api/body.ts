@@ -23,12 +23,25 @@ export function readBodies(app: FastifyInstance): void {
 function parseJson(text: string): unknown {
   try {
     // With a function to call for each value it takes several times as long.
-    return mayHoldPrototypes.test(text) ? JSON.parse(text, refusePrototypes) : JSON.parse(text)
+    const value: unknown = mayHoldPrototypes.test(text) ? JSON.parse(text, refusePrototypes) : JSON.parse(text)
+    if (!isDeeper(value, deepest)) return value
+    throw new ApiError('MR_BAD_REQUEST', `the body is nested deeper than ${deepest}`)
   } catch (error) {
     if (error instanceof ApiError) throw error
     const message = error instanceof Error ? error.message : String(error)
     throw new ApiError('MR_BAD_REQUEST', `the body is no JSON: ${message}`)
   }
+}
+
+/** As in YAML: no config is nested nearly as deep, and what walks through one goes a step deeper with each. */
+const deepest = 100
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (levels === 0) return true
+  for (const item of Array.isArray(value) ? value : Object.values(value))
+    if (isDeeper(item, levels - 1)) return true
+  return false
 }
 
 /** In plain letters, or with an escape among them. */

@@ -16,11 +16,13 @@ export interface FleetEvent {
   /** `<hub>-<number>`: what `Last-Event-ID` holds. */
   readonly id: string
   /**
-   * `config`: a revision; `overrides`: breakers and drains; `node`: a node serves another revision; `nack`: a node has refused one;
+   * `config`: a revision; `overrides`: breakers and drains; `node`: a node serves another revision, or was removed; `nack`: a node has refused one;
    * `reset`: events may be missing since the one that was named, read everything anew.
    */
   readonly event: 'config' | 'overrides' | 'node' | 'nack' | 'reset'
   readonly data: Readonly<Record<string, unknown>>
+  /** All of it as it is sent: made once, however many listen. */
+  readonly text: string
 }
 
 export interface EventHubDeps {
@@ -37,6 +39,8 @@ const reconcileMs = 15_000
 /** Hints that come together are one look. */
 const settleMs = 25
 const kept = 512
+/** Of their texts together, in bytes: also the most that is sent to one who comes back, and that may wait for one who reads too slowly. */
+export const mostKept = 256 * 1024
 /** How long a hub without listeners goes on, for one that comes back. */
 const lingerMs = 60_000
 
@@ -45,7 +49,9 @@ type Listener = (event: FleetEvent) => void
 export class EventHub {
   readonly #deps: EventHubDeps
   readonly #listeners = new Set<Listener>()
-  #events: FleetEvent[] = []
+  #events: { readonly event: FleetEvent; readonly bytes: number }[] = []
+  /** Of the events that are kept. */
+  #bytes = 0
   #number = 0
   /** Revision of each document, by its name; undefined: nothing was looked at yet. */
   #seen: Map<string, string> | undefined
@@ -55,6 +61,7 @@ export class EventHub {
   #watching: { close(): void } | undefined
   #isWatched = false
   #timer: RawTimer | undefined
+  #timerAt = 0
   #linger: RawTimer | undefined
   #stopped = false
 
@@ -96,12 +103,14 @@ export class EventHub {
 
   #rest(): void {
     this.#timer?.cancel()
+    this.#timer = undefined
     this.#linger?.cancel()
     this.#watching?.close()
     this.#watching = undefined
     this.#isWatched = false
     this.#seen = undefined
     this.#events = []
+    this.#bytes = 0
     // Whoever comes back with the last id has missed what nobody looked at.
     this.#number++
     this.#nodes.clear()
@@ -133,14 +142,22 @@ export class EventHub {
     const oldest = this.#number - this.#events.length
     const isKnown =
       hub === this.#deps.id && Number.isInteger(number) && number >= oldest && number <= this.#number
-    if (isKnown) return this.#events.slice(number - oldest)
+    if (isKnown) return this.#events.slice(number - oldest).map(({ event }) => event)
     return [resetAt(`${this.#deps.id}-${this.#number}`)]
   }
 
+  /** No later than that: hints that do not end put nothing off. */
   #soon(ms: number): void {
     if (this.#stopped || this.#seen === undefined) return
+    const { clock } = this.#deps
+    const at = clock.now() + ms
+    if (this.#timer && this.#timerAt <= at) return
     this.#timer?.cancel()
-    this.#timer = this.#deps.clock.after(ms, () => void this.#look())
+    this.#timerAt = at
+    this.#timer = clock.after(ms, () => {
+      this.#timer = undefined
+      void this.#look()
+    })
   }
 
   async #look(): Promise<void> {
@@ -188,11 +205,16 @@ export class EventHub {
     }
   }
 
-  async #tellNode({ document }: Head): Promise<void> {
+  async #tellNode({ document, tombstone }: Head): Promise<void> {
+    const node = document.slice(nodePrefix.length)
+    if (tombstone) {
+      this.#nodes.delete(node)
+      this.#tell('node', { node, removed: true })
+      return
+    }
     const found = await this.#deps.store.get(document)
     const { config } = recordIn(found?.value ?? null) as { config?: Record<string, unknown> }
     if (!config) return
-    const node = document.slice(nodePrefix.length)
     const { applied = null, nack = null, from = null } = config
     const before = this.#nodes.get(node)
     const now = { applied: JSON.stringify(applied), nack: JSON.stringify(nack) }
@@ -202,16 +224,22 @@ export class EventHub {
   }
 
   #tell(event: FleetEvent['event'], data: FleetEvent['data']): void {
-    const told = { id: `${this.#deps.id}-${++this.#number}`, event, data }
-    this.#events.push(told)
-    if (this.#events.length > kept) this.#events.shift()
+    const told = eventOf(`${this.#deps.id}-${++this.#number}`, event, data)
+    const bytes = Buffer.byteLength(told.text)
+    this.#events.push({ event: told, bytes })
+    this.#bytes += bytes
+    while (this.#events.length > kept || this.#bytes > mostKept) this.#bytes -= this.#events.shift()?.bytes ?? 0
     for (const listen of this.#listeners) listen(told)
   }
 }
 
+function eventOf(id: string, event: FleetEvent['event'], data: FleetEvent['data']): FleetEvent {
+  return { id, event, data, text: `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n` }
+}
+
 /** @param id of the newest event: what comes after it is heard */
 export function resetAt(id: string): FleetEvent {
-  return { id, event: 'reset', data: { message: 'events may be missing: read everything anew' } }
+  return eventOf(id, 'reset', { message: 'events may be missing: read everything anew' })
 }
 
 const keyOf = ({ revision }: Head): string => `${revision.number}:${revision.id}`

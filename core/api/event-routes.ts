@@ -3,7 +3,8 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import type { RawClock } from '../host/clock.ts'
 import { MillraceError } from '../host/errors.ts'
-import { type EventHub, type FleetEvent, resetAt } from './event-hub.ts'
+import { ApiError } from './errors.ts'
+import { type EventHub, type FleetEvent, mostKept, resetAt } from './event-hub.ts'
 import { answers } from './schemas.ts'
 
 export interface EventRouteDeps {
@@ -16,7 +17,7 @@ const mostStreams = 100
 /** So that proxies in between, and the client, see that it lives. */
 const heartbeatMs = 15_000
 /** What may wait for a client that reads too slowly; beyond it the client is dropped, and comes again with `Last-Event-ID`. */
-const mostWaiting = 256 * 1024
+const mostWaiting = mostKept
 
 const description =
   'config, overrides, node, nack; reset when events may be missing since Last-Event-ID. A comment every 15 s. A reader that is too slow is dropped.'
@@ -41,6 +42,9 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
       if (streams.size >= mostStreams)
         throw new MillraceError('MR_OVERLOADED', `${mostStreams} listen already; try again later`)
       const { raw } = reply
+      // Behind another answer of its connection it would not begin before that one ends, nor hear when the client has gone.
+      if (raw.socket === null)
+        throw new ApiError('MR_BAD_REQUEST', 'events need a connection on which nothing else is answered first')
       streams.add(raw)
       raw.on('close', () => streams.delete(raw))
       const last = request.headers['last-event-id']
@@ -65,7 +69,7 @@ async function stream(
   const first: FleetEvent[] = []
   let isOpen = false
   const subscription = await hub.subscribe(last, (event) => {
-    if (isOpen) send(raw, textOf(event))
+    if (isOpen) send(raw, event.text)
     else first.push(event)
   })
   if (raw.destroyed) return subscription.close()
@@ -91,13 +95,9 @@ async function stream(
 
 /** Longer than what may wait, the client would be dropped, come again, and be dropped again: it reads everything anew instead. */
 function textOfAll(events: readonly FleetEvent[]): string {
-  const text = events.map(textOf).join('')
+  const text = events.map((event) => event.text).join('')
   const newest = events.at(-1)
-  return newest && Buffer.byteLength(text) > mostWaiting ? textOf(resetAt(newest.id)) : text
-}
-
-function textOf({ id, event, data }: FleetEvent): string {
-  return `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+  return newest && Buffer.byteLength(text) > mostWaiting ? resetAt(newest.id).text : text
 }
 
 /** Whoever does not read is not waited for. */

@@ -56,7 +56,7 @@ const changed = {
   type: 'object',
   required: ['document', 'revision', 'id', 'before', 'changed'],
   properties: {
-    document: { type: 'string', description: 'config or overrides' },
+    document: { type: 'string', description: 'config, overrides, or node/ID' },
     revision: { type: 'integer', description: 'Of the document now' },
     id: text,
     before: { type: 'integer', description: 'Revision it was made on top of; 0: none' },

@@ -53,7 +53,7 @@ export interface ApiServer {
   readonly port: number
   /** Where it is, for people. */
   readonly url: string
-  /** Stops at once; what was changed stands in the audit log. Idempotent. */
+  /** Stops at once, save that it waits for changes that the store was asked for: they stand in the audit log. Idempotent. */
   close(): Promise<void>
 }
 
@@ -79,10 +79,12 @@ export async function startApi(
   const audit = new Audit({ ...files, log, clock })
   await audit.load()
   const hub = new EventHub({ store, clock, log, id: randomBytes(6).toString('hex') })
-  const app = await appOf(store, clock, log, options, { audit, hub })
+  const { app, changesEnd } = await appOf(store, clock, log, options, { audit, hub })
   const close = async (): Promise<void> => {
     hub.stop()
     await app.close()
+    // What the store has not answered yet may still be done.
+    await changesEnd()
     await audit.close()
   }
   app.server.maxConnections = mostConnections
@@ -106,7 +108,7 @@ async function appOf(
   log: Log,
   options: ApiOptions,
   { audit, hub }: { readonly audit: Audit; readonly hub: EventHub },
-): Promise<FastifyInstance> {
+): Promise<{ readonly app: FastifyInstance; readonly changesEnd: () => Promise<void> }> {
   const app = fastify({
     bodyLimit,
     forceCloseConnections: true,
@@ -133,13 +135,13 @@ async function appOf(
   for (const schema of sharedSchemas) app.addSchema(schema)
   readBodies(app)
   guard(app, { tokens: new TokenTable(tokens), hosts, refused })
-  auditing(app, audit, clock)
+  const changesEnd = auditing(app, audit, clock)
   await describeApi(app, version)
   configRoutes(app, { desk, store, catalog })
   serviceRoutes(app, { desk, overrides, catalog })
   overrideRoutes(app, { desk, overrides, store, wall: () => clock.wall() })
-  nodeRoutes(app, store)
+  nodeRoutes(app, writing)
   eventRoutes(app, { hub, clock })
   auditRoutes(app, audit)
-  return app
+  return { app, changesEnd }
 }

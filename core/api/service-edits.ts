@@ -69,7 +69,11 @@ export function backendIn(data: ConfigData, name: string, url: string): BackendE
   })
 }
 
+/** @throws MR_BAD_REQUEST */
 export function withService(data: ConfigData, name: string, service: unknown): ConfigData {
+  // JavaScript has its own meaning for this key, and the schema passes over it.
+  if (name === '__proto__')
+    throw new ApiError('MR_BAD_REQUEST', 'no service can be called __proto__', { path: 'path.service' })
   return { ...data, services: { ...servicesOf(data), [name]: service } }
 }
 

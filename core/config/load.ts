@@ -9,7 +9,7 @@ import type { ConfigDocument } from './document.ts'
 import type { Environment } from './expand.ts'
 import { reportIssues } from './issues.ts'
 import { failedPlugins, type PluginFailure, withMissing } from './missing-plugins.ts'
-import { normaliseBootstrap, normaliseSnapshot } from './normalise.ts'
+import { fleetKeysOf, normaliseBootstrap, normaliseSnapshot } from './normalise.ts'
 import { checkPems } from './pem-checks.ts'
 import { PemFiles } from './pem-files.ts'
 import { checkPluginSources } from './plugin-sources.ts'
@@ -73,6 +73,19 @@ export async function readPluginSources(source: ConfigSource, deps: LoadDeps): P
 export async function soundPluginSources(source: ConfigSource, deps: LoadDeps): Promise<PluginSource[]> {
   const { document, directory } = await readSource(source, deps.env)
   return checkPluginSources(document, asMap(document.value).plugins, directory)
+}
+
+/**
+ * Reads only `fleetKey:`. None where there is none, or one that is wrong: {@link loadConfig} tells of that.
+ * @throws ConfigError when the file cannot be read, or makes no sense at all
+ */
+export async function readFleetKeys(
+  source: ConfigSource,
+  { env }: Pick<LoadDeps, 'env'>,
+): Promise<readonly string[]> {
+  const { document } = await readSource(source, env)
+  const { data } = fileSchema.shape.fleetKey.safeParse(asMap(document.value).fleetKey)
+  return fleetKeysOf(data)
 }
 
 async function checkConfig(loaded: LoadedSource, deps: LoadDeps): Promise<LoadedConfig> {

@@ -34,11 +34,16 @@ export interface Surroundings {
   readonly threads: number
 }
 
+/** `fleetKey:` as a list. */
+export function fleetKeysOf(fleetKey: FileConfig['fleetKey']): readonly string[] {
+  return fleetKey === undefined ? [] : [fleetKey].flat()
+}
+
 export function normaliseBootstrap(file: FileConfig, around: Surroundings): Bootstrap {
   const { node, admin } = file
   return {
     fleet: file.fleet,
-    fleetKeys: file.fleetKey === undefined ? [] : [file.fleetKey].flat(),
+    fleetKeys: fleetKeysOf(file.fleetKey),
     node: {
       id: node.id,
       threads: node.threads ?? around.threads,

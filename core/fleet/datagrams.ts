@@ -1,12 +1,16 @@
 /** The UDP side of a node: one socket at `node.advertise`. */
 import { createSocket, type Socket } from 'node:dgram'
-import { isIPv6 } from 'node:net'
+import { lookup } from 'node:dns/promises'
+import { isIP, isIPv6 } from 'node:net'
 import { MillraceError } from '../host/errors.ts'
 import { listenError } from '../host/listen-error.ts'
 import { type NodeAddress, nodeAddressText } from './address.ts'
+import { Lookups } from './lookups.ts'
 
 export interface DatagramDeps {
   readonly at: NodeAddress
+  /** Monotonic milliseconds. */
+  now(): number
   /** A datagram came. @param from `host:port` */
   receive(bytes: Buffer, from: string): void
   /** The socket has failed, and goes on. */
@@ -16,12 +20,18 @@ export interface DatagramDeps {
 export class Datagrams {
   readonly #deps: DatagramDeps
   readonly #socket: Socket
+  readonly #names: Lookups<string>
   #opened: Promise<void> | undefined
   #closed = false
 
   constructor(deps: DatagramDeps) {
     this.#deps = deps
-    this.#socket = createSocket({ type: isIPv6(deps.at.host) ? 'udp6' : 'udp4' })
+    const family = isIPv6(deps.at.host) ? 6 : 4
+    this.#socket = createSocket({ type: `udp${family}` })
+    this.#names = new Lookups({
+      now: () => deps.now(),
+      find: async (host) => (await lookup(host, { family })).address,
+    })
   }
 
   /** Idempotent. @throws MR_LISTEN */
@@ -33,14 +43,22 @@ export class Datagrams {
   /** @throws MR_NETWORK, MR_LISTEN */
   async send(to: NodeAddress, bytes: Uint8Array): Promise<void> {
     await this.open()
+    const address = isIP(to.host) ? to.host : await this.#find(to)
     if (this.#closed) throw new MillraceError('MR_NETWORK', 'this node has stopped')
     await new Promise<void>((resolve, reject) => {
-      this.#socket.send(bytes, to.port, to.host, (cause) => {
-        if (cause)
-          reject(new MillraceError('MR_NETWORK', `${nodeAddressText(to)}: ${cause.message}`, { cause }))
+      this.#socket.send(bytes, to.port, address, (cause) => {
+        if (cause) reject(unsent(to, cause))
         else resolve()
       })
     })
+  }
+
+  async #find(to: NodeAddress): Promise<string> {
+    try {
+      return await this.#names.of(to.host)
+    } catch (cause) {
+      throw unsent(to, cause)
+    }
   }
 
   /** What was handed over before is sent. */
@@ -77,4 +95,9 @@ export class Datagrams {
       })
     })
   }
+}
+
+function unsent(to: NodeAddress, cause: unknown): MillraceError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new MillraceError('MR_NETWORK', `${nodeAddressText(to)}: ${why}`, { cause })
 }

@@ -6,7 +6,7 @@ import { type SenderProblem, Senders } from './senders.ts'
 export type DropReason =
   /** Damaged, or sealed with no key that is accepted here. */
   | 'unproven'
-  /** Proven, and not understood. */
+  /** Proven, and not understood; or longer than any message of ours, and not looked at. */
   | 'malformed'
   /** Of another fleet. */
   | 'foreign'

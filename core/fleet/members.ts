@@ -96,8 +96,13 @@ export class StoreMembers implements Members {
     const heads = await store.heads(prefix)
     const there = new Set(heads.map(({ document }) => document))
     for (const document of this.#records.keys()) if (!there.has(document)) this.#records.delete(document)
+    const isAlone = heads.every(({ document }) => document === `${prefix}${this.self.id}`)
+    const holders = isAlone ? undefined : await this.#holders()
     for (const { document, revision, tombstone } of heads) {
-      if (this.#records.get(document)?.revision === revision.id) continue
+      const known = this.#records.get(document)
+      if (known?.revision === revision.id) continue
+      // Of one start only what it serves changes: else all would read all records with each change of the config.
+      if (known?.node && !tombstone && holders?.get(document) === holderOf(known.node)) continue
       const value = tombstone ? null : ((await store.get(document))?.value ?? null)
       this.#records.set(document, {
         revision: revision.id,
@@ -106,30 +111,33 @@ export class StoreMembers implements Members {
       })
     }
     this.#show()
-    await this.#lookForLeases()
+    if (holders) this.#judge(holders)
     this.#show()
   }
 
-  async #lookForLeases(): Promise<void> {
-    const { store, clock, log, lookMs = defaultLookMs } = this.#deps
-    if (![...this.#records.values()].some((known) => this.#needsLease(known))) return
-    let names: Set<string>
+  /** Of the leases, by name; undefined: they cannot be read. */
+  async #holders(): Promise<ReadonlyMap<string, string> | undefined> {
+    const { store, log } = this.#deps
     try {
-      names = new Set((await store.leases(prefix)).map(({ name }) => name))
+      return new Map((await store.leases(prefix)).map(({ name, holder }) => [name, holder]))
     } catch (error) {
-      // The records were read: who was there stays, and who is new is seen all the same.
+      // Who was there stays, and who is new is seen all the same.
       log.debug('the leases of the nodes cannot be read', { error })
-      return
+      return undefined
     }
+  }
+
+  #judge(holders: ReadonlyMap<string, string>): void {
+    const { clock, lookMs = defaultLookMs } = this.#deps
     const now = clock.now()
     // Nobody was looking in a longer pause (a store that was away, a process that stood still).
     const passed = Math.min(now - (this.#leasesAt ?? now), 2 * lookMs)
     this.#leasesAt = now
     // A store that has just lost all leases says nothing about the nodes.
-    if (names.size === 0) return
+    if (holders.size === 0) return
     for (const [document, known] of this.#records) {
       const before = known.missedMs
-      if (names.has(document)) known.missedMs = undefined
+      if (holders.has(document)) known.missedMs = undefined
       else known.missedMs = before === undefined ? 0 : before + passed
     }
   }
@@ -156,6 +164,9 @@ export class StoreMembers implements Members {
     for (const watcher of [...this.#watchers]) watcher()
   }
 }
+
+/** As a node holds its lease. */
+const holderOf = ({ id, boot }: FleetNode): string => `${id}/${boot}`
 
 const roles = ['lb', 'orchestrator', 'dns']
 

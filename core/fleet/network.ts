@@ -2,6 +2,8 @@
  * The network between the nodes of a fleet, as plugins have it (`context.network`): datagrams over UDP and requests over HTTP, both at
  * `node.advertise`, each in an envelope. A socket is opened when a plugin first needs it. Beside the proxy's traffic, on the main thread.
  */
+import { lookup } from 'node:dns/promises'
+import type { LookupFunction } from 'node:net'
 import type { Log } from '../contracts/plugin.ts'
 import type { Network, Received } from '../contracts/process.ts'
 import type { RawClock } from '../host/clock.ts'
@@ -16,6 +18,7 @@ import {
   longestExchange,
   longestPayload,
 } from './exchange-server.ts'
+import { Lookups } from './lookups.ts'
 
 export interface NetworkDeps {
   readonly fleet: string
@@ -38,6 +41,8 @@ interface Port {
 type Undici = typeof import('undici')
 
 const longestDatagram = 1200
+/** With the longest envelope. What is longer is nobody's, and not looked at: a proof has to be computed over all of it. */
+const longestSealed = 2048
 
 export class FleetNetwork {
   readonly #deps: NetworkDeps
@@ -110,6 +115,7 @@ export class FleetNetwork {
   #udp(): Datagrams {
     this.#datagrams ??= new Datagrams({
       at: this.#at,
+      now: () => this.#deps.clock.now(),
       receive: (bytes, from) => this.#received(bytes, from),
       failed: (error) =>
         this.#deps.log.warn(`UDP of node.advertise: ${error.message}`, { code: 'MR_NETWORK' }),
@@ -138,6 +144,7 @@ export class FleetNetwork {
   }
 
   #received(bytes: Buffer, address: string): void {
+    if (bytes.length > longestSealed) return this.#deps.dropped?.('malformed')
     const opened = this.#envelopes.open(bytes)
     if (!opened || this.#closing.signal.aborted) return
     const { from, boot, payload } = opened
@@ -203,7 +210,7 @@ export class FleetNetwork {
 
   async #post(to: NodeAddress, body: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     signal.throwIfAborted()
-    this.#client ??= loadClient()
+    this.#client ??= loadClient(this.#deps.clock)
     const { undici, agent } = await this.#client
     const answer = await undici.request(`http://${nodeAddressText(to)}${exchangePath}`, {
       method: 'POST',
@@ -236,9 +243,19 @@ export class FleetNetwork {
   }
 }
 
-async function loadClient() {
+async function loadClient(clock: RawClock) {
   const undici = await import('undici')
+  const names = new Lookups({
+    now: () => clock.now(),
+    find: (host) => lookup(host, { all: true }),
+  })
+  const find: LookupFunction = (host, { all }, done) =>
+    void names.of(host).then(
+      (list) => (all ? done(null, list) : done(null, list[0].address, list[0].family)),
+      (error: NodeJS.ErrnoException) => done(error, []),
+    )
   const agent = new undici.Agent({
+    connect: { lookup: find },
     ...{ connections: 4, pipelining: 1, keepAliveTimeout: 10_000, keepAliveMaxTimeout: 10_000 },
     maxResponseSize: longestExchange,
   })

@@ -105,7 +105,7 @@ export class StoreFollower {
     server.showSync(() => this.state ?? engine.state())
     const started = engine.start()
     overrides.start()
-    this.#lease = new NodeLease({ store, clock, log, node: { id: node.id, boot } })
+    this.#lease = new NodeLease({ store, clock, random, log, node: { id: node.id, boot } })
     this.#lease.start()
     this.#sync = await openSync(use, {
       ...{ fleet, fleetKeys, registry, store, self, documents: followed },

@@ -8,6 +8,9 @@ import { type Connection, driverOptions, placeOf } from './redis-options.ts'
 const announceMs = 4500
 /** After a refusal. A connection that is lost is another matter: a new one subscribes at once. */
 const subscribeAgainMs = 1000
+/** In characters; ours have some 1,000 with the longest names. What is longer is nobody's, and not looked at: a proof has to be computed
+ * over all of it. */
+const longestMessage = 4096
 
 export interface BusOptions extends Connection {
   /** Milliseconds between heartbeats; undefined: none, and a bus that is dead without a sign is not noticed. */
@@ -41,8 +44,7 @@ export class RedisBus implements ConfigSync {
     this.#envelopes = new Envelopes({
       ...{ fleet: context.fleet, self, keys: context.fleetKeys },
       wall: () => context.clock.wall(),
-      dropped: (reason) =>
-        context.metrics.counter(`messages_dropped_${reason}`, `Messages dropped: ${reason}.`).add(),
+      dropped: (reason) => this.#dropped(reason),
     })
     this.#heartbeatMs = options.heartbeat
     const link = (role: string, limitMs: number, told: { onUp?(redis: Redis): void; onDown?(): void }) => {
@@ -92,6 +94,7 @@ export class RedisBus implements ConfigSync {
   }
 
   #receive(text: string): void {
+    if (text.length > longestMessage) return this.#dropped('malformed')
     const message = this.#envelopes.openText(text)
     if (message?.purpose !== this.#purpose || this.#context.signal.aborted) return
     this.#heard()
@@ -100,6 +103,10 @@ export class RedisBus implements ConfigSync {
     const [document, number, id] = hint
     if (!this.#context.documents.some((prefix) => document.startsWith(prefix))) return
     this.#context.hint(document, number === undefined || id === undefined ? undefined : { number, id })
+  }
+
+  #dropped(reason: string): void {
+    this.#context.metrics.counter(`messages_dropped_${reason}`, `Messages dropped: ${reason}.`).add()
   }
 
   #heard(): void {

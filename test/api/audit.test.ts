@@ -1,5 +1,5 @@
 /** The audit log: who has changed what through the API, or tried to. */
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -126,6 +126,46 @@ test('a write that has failed here may have reached the store: it stands among t
     { route: 'PUT /v1/config', status: 200 },
     { route: 'DELETE /v1/services/:service', actor: 'admin', status: 503 },
   ])
+})
+
+test('a file that cannot be put aside goes on growing, and no line is missing', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'millrace-audit-'))
+  onTestFinished(() => rmSync(data, { recursive: true, force: true }))
+  const files = { file: join(data, 'audit.jsonl'), refusedFile: join(data, 'audit-refused.jsonl') }
+  mkdirSync(join(data, 'audit.jsonl.1', 'in the way'), { recursive: true })
+  const { lines, log } = testLog()
+  const audit = new Audit({ ...files, log, clock: systemClock, longestFile: 500 })
+  await audit.load()
+  for (let n = 0; n < 10; n++) await audit.append(record(n))
+  const again = new Audit({ ...files, log, clock: systemClock, longestFile: 500 })
+  await again.load()
+  expect(again.list(100)).toHaveLength(10)
+  expect(lines.some(({ message }) => message.includes('cannot be put aside'))).toBe(true)
+})
+
+test('a change that is under way when the API stops stands in the log, though its client has gone', async () => {
+  const store = new MemoryStore(new FakeTime()).client()
+  const api = await apiOf({ store })
+  await api.put(config())
+  const put = store.put.bind(store)
+  const { promise: mayGoOn, resolve: goOn } = Promise.withResolvers<void>()
+  let isAsked = false
+  store.put = async (...given) => {
+    isAsked = true
+    await mayGoOn
+    return put(...given)
+  }
+  const asked = api.ask('PUT', '/v1/config', { body: config([]), headers: { 'if-match': '"1"' } })
+  const answer = asked.then(
+    ({ status }) => status,
+    () => 'cut off',
+  )
+  await until('the store is asked', () => isAsked)
+  const closing = api.server.close()
+  expect(await answer).toBe('cut off')
+  goOn()
+  await closing
+  expect(api.audit().at(-1)).toMatchObject({ route: 'PUT /v1/config', status: 200, before: 1, after: 2 })
 })
 
 test('what was counted is written at the end, and what comes while a write is under way is one more write', async () => {

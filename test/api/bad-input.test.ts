@@ -57,6 +57,8 @@ const cases: readonly Case[] = [
   put('a list', [], 400, 'MR_BAD_REQUEST', ''),
   ['no JSON', 'PUT', '/v1/config', { body: '{"routes": [', type: 'application/json', headers: onTop }, 400, 'MR_BAD_REQUEST', undefined],
   ['__proto__', 'PUT', '/v1/config', { body: '{"__proto__": {}}', type: 'application/json', headers: onTop }, 400, 'MR_BAD_REQUEST', undefined],
+  ['JSON that is nested too deep', 'PUT', '/v1/config', { body: `{"services":${'['.repeat(50_000)}${']'.repeat(50_000)}}`, type: 'application/json', headers: onTop }, 400, 'MR_BAD_REQUEST', undefined],
+  ['a service called __proto__', 'PUT', '/v1/services/__proto__', { body: { backends: [] } }, 400, 'MR_BAD_REQUEST', 'path.service'],
   ['no YAML', 'PUT', '/v1/config', { body: 'routes: [', headers: onTop }, 400, 'MR_CONFIG_SYNTAX', ''],
   ['YAML with an unknown alias', 'PUT', '/v1/config', { body: 'routes: [{ match: { host: *.example.com }, service: shop }]', headers: onTop }, 400, 'MR_CONFIG_SYNTAX', 'routes[0].match.host'],
   ['YAML with __proto__', 'PUT', '/v1/config', { body: 'services: { __proto__: {} }', headers: onTop }, 400, 'MR_CONFIG_SYNTAX', 'services.__proto__'],

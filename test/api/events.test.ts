@@ -195,6 +195,24 @@ test('a hundred may listen; the next is told to come later', async () => {
   expect(left).toBe(true)
 })
 
+test('streams that were asked for behind another on one connection hold no place, neither then nor when it is closed', async () => {
+  const api = await apiOf()
+  await api.put(config())
+  const socket = connect(api.server.port, api.server.address)
+  onTestFinished(() => void socket.destroy())
+  socket.on('error', () => {})
+  let text = ''
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString()
+  })
+  const request = `GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${tokens.read}\r\n\r\n`
+  socket.write(request.repeat(150))
+  await until('the first has begun', () => text.includes('from here on'))
+  await new Ear().open(api)
+  socket.destroy()
+  await new Ear().open(api)
+})
+
 describe('the hub', () => {
   const begin = async () => {
     const time = new FakeTime()
@@ -203,11 +221,11 @@ describe('the hub', () => {
     const { log } = testLog()
     const hub = new EventHub({ store: client, clock: time.clock(), log, id: 'hub' })
     let n = 0
-    const put = async (document: string): Promise<void> => {
+    const put = async (document: string, message = ''): Promise<void> => {
       const head = await data.client().get(document)
       await data
         .client()
-        .put(document, Buffer.from('{}'), head?.revision ?? null, `write-${++n}`, { by: 'test' })
+        .put(document, Buffer.from('{}'), head?.revision ?? null, `write-${++n}`, { by: 'test', message })
     }
     await put('config')
     const heard: string[] = []
@@ -248,6 +266,33 @@ describe('the hub', () => {
     expect(heard).toEqual([])
     client.cut = false
     await time.advanceAsync(20_000)
+    expect(heard).toEqual(['config hub-1'])
+    hub.stop()
+  })
+
+  test('keeps no more than may be sent to one who comes back', async () => {
+    const { time, hub, put, heard, listen } = await begin()
+    await listen()
+    for (let n = 0; n < 300; n++) {
+      await put('config', 'x'.repeat(1000))
+      await time.advanceAsync(30)
+    }
+    expect(heard.at(-1)).toBe('config hub-300')
+    await listen('hub-1')
+    expect(heard.slice(300)).toEqual(['reset hub-300'])
+    await listen('hub-299')
+    expect(heard.slice(301)).toEqual(['config hub-300'])
+    hub.stop()
+  })
+
+  test('hints that do not end put no event off', async () => {
+    const { time, hub, put, heard, listen } = await begin()
+    await listen()
+    await time.advanceAsync(1000)
+    for (let n = 0; n < 20; n++) {
+      await put(n === 0 ? 'config' : 'other')
+      await time.advanceAsync(10)
+    }
     expect(heard).toEqual(['config hub-1'])
     hub.stop()
   })

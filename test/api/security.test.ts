@@ -44,6 +44,7 @@ const routes: readonly (readonly [
   ['GET', '/v1/overrides', 'read'],
   ['GET', '/v1/nodes', 'read'],
   ['GET', '/v1/nodes/lb-1', 'read'],
+  ['DELETE', '/v1/nodes/lb-1', 'operate'],
   ['GET', '/v1/audit', 'admin'],
 ]
 

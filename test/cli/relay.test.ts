@@ -1,4 +1,5 @@
-/** LB servers in processes of their own, on Redis: `config apply` announces nothing, and they hear of it at once all the same. */
+/** LB servers in processes of their own, on Redis: `config apply` does not know their `fleetKey`, so that nobody believes what it
+ * announces, and they hear of it at once all the same. */
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -22,6 +23,7 @@ async function backend(word: string): Promise<string> {
 }
 
 const local = (id: string, url: string): string => `
+fleetKey: known-to-the-nodes-alone
 node: { id: ${id}, threads: 1, data: ./${id} }
 admin: false
 drain: { delay: 0s, timeout: 1s }

@@ -159,3 +159,56 @@ describe('the record of an LB server that is gone', () => {
     expect(others()).toEqual(['b y', 'd y'])
   })
 })
+
+test('a record is not read again for what its node serves now; it is when the node was started again', async () => {
+  const time = new FakeTime()
+  const data = new MemoryStore(time)
+  const client = data.client()
+  const self = { id: 'a', boot: 'x', role: 'lb', address: '10.0.0.1:1', zone: '' } as const
+  let reads = 0
+  const members = new StoreMembers({
+    ...{ self, clock: time.clock(), random: () => 0.5 },
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    store: {
+      heads: (prefix) => client.heads(prefix),
+      leases: (prefix) => client.leases(prefix),
+      get: (document) => {
+        reads++
+        return client.get(document)
+      },
+    },
+  })
+  onTestFinished(() => members.stop())
+  let writes = 0
+  const write = async (boot: string, applied: number) => {
+    const head = data.documents.get('node/b')?.history[0].revision ?? null
+    const value = JSON.stringify({ ...self, id: 'b', boot, config: { applied } })
+    await client.put('node/b', Buffer.from(value), head, `write-${++writes}`, { by: 'test' })
+  }
+  const pass = async (holder: string) => {
+    for (let round = 0; round < 4; round++) {
+      await client.lease('node/b', holder, 15_000)
+      await time.advanceAsync(5000)
+    }
+  }
+  const boots = () => members.all().flatMap(({ id, boot }) => (id === 'b' ? boot : []))
+  await write('y', 1)
+  members.watch(() => {})
+  await pass('b/y')
+  expect([boots(), reads]).toEqual([['y'], 1])
+  for (let applied = 2; applied < 6; applied++) {
+    await write('y', applied)
+    await pass('b/y')
+  }
+  expect(reads).toBe(1)
+  // Killed and started again: its record is new, and its lease still the earlier one's until that has lapsed.
+  await write('z', 5)
+  await time.advanceAsync(20_000)
+  await pass('b/z')
+  expect([boots(), reads]).toEqual([['z'], 2])
+  await client.put('node/b', null, data.documents.get('node/b')?.history[0].revision ?? null, 'gone', {
+    by: 'test',
+  })
+  await pass('b/z')
+  expect([boots(), reads]).toEqual([[], 2])
+})

@@ -109,6 +109,22 @@ describe('dropped and counted', () => {
     )
   })
 
+  test('a datagram that is longer than any of ours, though it proves itself', async () => {
+    const b = await node('b')
+    const heard = ear(b)
+    await b.network.ready()
+    const self = { id: 'a', boot: 'boot-a' }
+    const envelopes = new Envelopes({ fleet: 'f', self, keys: ['key'], wall: () => Date.now() })
+    const socket = createSocket('udp4')
+    onTestFinished(() => void socket.close())
+    for (const length of [3000, 1200]) {
+      const sealed = envelopes.seal('config-sync test message', Buffer.alloc(length, 'x'))
+      socket.send(sealed, Number(b.address.split(':')[1]), '127.0.0.1')
+    }
+    await until('the shorter has come', () => heard.length > 0)
+    expect([heard.length, heard[0][1].length, b.drops]).toEqual([1, 1200, ['malformed']])
+  })
+
   test('a request of another key, and an answer that is not from the fleet', async () => {
     const [a, b] = [await node('a'), await node('b')]
     b.port.onRequest(echo)

@@ -16,6 +16,7 @@ export interface Site {
   readonly sync: { readonly use: string; readonly options: Record<string, unknown> }
   /** `node.data` of all of them; for SQLite. */
   readonly data: string
+  readonly fleetKeys?: readonly string[]
 }
 
 export interface Part {
@@ -58,7 +59,10 @@ export async function openPart(site: Site, id: string, ears: Ears = { hint() {},
   )
   const sync = await openSync(
     { ...site.sync, path: 'sync', pollMs: 1000, reconcileMs: 60_000 },
-    { ...common, registry, self, store: opened.store, documents: ['config'], ...ears },
+    {
+      ...{ ...common, registry, self, store: opened.store, documents: ['config'], ...ears },
+      fleetKeys: site.fleetKeys ?? [],
+    },
   )
   const stop = async (): Promise<void> => {
     await sync.stop()

@@ -1,6 +1,7 @@
 /** Hints over a real Redis: what proves itself is heard, what does not is not, and a dead bus is found to be down. */
 import { Redis } from 'ioredis'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { Envelopes } from '../../core/fleet/envelope.ts'
 import { untilFileEnds } from '../harness/cleanup.ts'
 import { type RedisServer, startRedis } from '../harness/redis.ts'
 import { type MadeSync, makeSync, type SyncNode } from '../harness/redis-store.ts'
@@ -69,6 +70,11 @@ describe('a message that does not prove itself is dropped', () => {
     await keyless.sync.announce?.('config', revision)
     for (const text of [real, real.replace('w-7', 'w-8'), real.slice(1), '', '[]', 'x'.repeat(100)])
       await mouth.publish(channel, text)
+    // It proves itself, and is longer than any that a node says.
+    const self = { id: 'z', boot: 'z' }
+    const long = new Envelopes({ fleet, self, keys: fleetKeys, wall: () => Date.now() })
+    const padded = `["config",9,"w-9"]${' '.repeat(10_000)}`
+    await mouth.publish(channel, long.sealText('config-sync redis', padded))
     await a.sync.announce?.('last', revision)
     await until('b has heard the last', () => b.hints.some(([document]) => document === 'last'))
     expect(b.hints.map(([document]) => document)).toEqual(['config', 'last'])

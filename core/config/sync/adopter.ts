@@ -90,8 +90,12 @@ export class Adopter {
     return await this.#walkBack(at)
   }
 
-  /** The first of what was kept that can be used. */
+  /**
+   * The first of what was kept that can be used.
+   * @returns false: none, and to be tried again, for what stood in the way may be over soon
+   */
   async adoptSaved(saved: readonly SavedConfig[]): Promise<boolean> {
+    let isFinal = true
     for (const { revision, schema, value } of saved) {
       const problems = await this.#use(revision, { value, note: { by: '', schema } }, 'the last-known-good')
       if (problems.length === 0) {
@@ -99,8 +103,9 @@ export class Adopter {
         return true
       }
       this.#nack(revision, problems)
+      if (this.#mayPass(revision, problems)) isFinal = false
     }
-    return false
+    return isFinal
   }
 
   /** Back to the newest that can be used, and never behind what is served. */
@@ -149,13 +154,18 @@ export class Adopter {
     }
   }
 
-  /** Remembers what need not be tried again. */
-  #isFinal(at: RevisionAt, problems: Problems): boolean {
+  /** Whether it is to be tried again. Counts the tries. */
+  #mayPass(at: RevisionAt, problems: Problems): boolean {
     const tries = (this.#tries.get(at.id) ?? 0) + 1
     this.#tries.set(at.id, tries)
     const isPassing = problems.every(({ code }) => passing.includes(code))
     const isThreads = problems.some(({ code }) => code === 'MR_THREAD')
-    if (isPassing && !(isThreads && tries >= threadTries)) return false
+    return isPassing && !(isThreads && tries >= threadTries)
+  }
+
+  /** Remembers what need not be tried again. */
+  #isFinal(at: RevisionAt, problems: Problems): boolean {
+    if (this.#mayPass(at, problems)) return false
     this.#refused.add(at.id)
     for (const old of this.#refused) {
       if (this.#refused.size <= refusedKept) break

@@ -1,9 +1,8 @@
 /**
  * Keeps a node on the newest config of its store. Hints only say when to look: what counts is what the store says. While
  * the bus is down the heads are polled; slowly, and jittered, the store is asked in any case. Nothing of it is in the way of
- * a request, and the store may be away for as long as it likes.
- *
- * One read is made at a time; hints that come meanwhile are one more read.
+ * a request, and the store may be away for as long as it likes. One read is made at a time; hints that come meanwhile are one
+ * more read.
  */
 import type { ConfigStore, Document, RevisionRef } from '../../contracts/config-store.ts'
 import type { Log } from '../../contracts/plugin.ts'
@@ -13,6 +12,7 @@ import { relate } from './branch.ts'
 import { ForkHold } from './fork-hold.ts'
 import { HintFilter } from './hint-filter.ts'
 import type { LastKnownGood, SavedConfig } from './last-known-good.ts'
+import { both, glance, look, type Need } from './need.ts'
 import { NodeRecord, type NodeRecordDeps } from './node-record.ts'
 import { Reach } from './reach.ts'
 import { type RevisionAt, type SyncState, sameRevision, type UseResult } from './state.ts'
@@ -40,17 +40,8 @@ export interface SyncEngineDeps {
   readonly forkHoldMs?: number
 }
 
-interface Need {
-  /** The answer must hold every write that was acknowledged before. */
-  readonly fresh: boolean
-  /** The value, not only whether there is a newer one. */
-  readonly full: boolean
-  /** Hints asked for it, and all of them named their revision. */
-  readonly named: boolean
-}
-
-const look: Need = { fresh: true, full: true, named: false }
-const glance: Need = { fresh: false, full: false, named: false }
+/** Last-known-good that a port or threads kept from being served is tried again. */
+const savedAgainMs = 1000
 
 export class SyncEngine {
   readonly #deps: SyncEngineDeps
@@ -65,6 +56,7 @@ export class SyncEngine {
   #timer: RawTimer | undefined
   #stopped = false
   #saved: Promise<readonly SavedConfig[]> | undefined
+  #savedTimer: RawTimer | undefined
   /** There is nothing on the disk that could still be served. */
   #savedTried = false
   /** Of the newest head that was dealt with. */
@@ -82,15 +74,15 @@ export class SyncEngine {
   #adopting: Promise<unknown> = Promise.resolve()
 
   constructor(deps: SyncEngineDeps) {
-    const { clock, log, lastGood, node, newId, use } = deps
+    const { store, clock, log, lastGood, node, newId, use, reconcileMs: checkMs } = deps
     this.#deps = deps
-    this.#view = new StoreView(deps.store)
+    this.#view = new StoreView(store)
     this.#adopter = new Adopter({
       ...{ store: this.#view, log, lastGood },
       wall: () => clock.wall(),
       use: (data, origin) => use(data, origin),
     })
-    this.#record = new NodeRecord({ store: deps.store, clock, log, node, newId: () => newId() })
+    this.#record = new NodeRecord({ store, clock, log, node, checkMs, newId: () => newId() })
     this.#hold = new ForkHold(clock, log, deps.forkHoldMs ?? 30_000)
     this.#hints = new HintFilter(clock)
     this.#reach = new Reach(deps)
@@ -110,11 +102,7 @@ export class SyncEngine {
     })
     await Promise.race([first, late])
     timer?.cancel()
-    const saved = await this.#saved
-    await this.#locked(async () => {
-      if (!this.#stopped && !this.#adopter.applied) await this.#adopter.adoptSaved(saved)
-      this.#savedTried = true
-    })
+    await this.#serveSaved()
     if (!this.#adopter.applied && this.#hold.fork?.head) void this.#ask(look)
     this.#report()
   }
@@ -141,8 +129,10 @@ export class SyncEngine {
   retry(): void {
     if (this.#stopped) return
     this.#adopter.forgive()
+    this.#reach.hurry()
     this.#retries++
     this.#settled = false
+    if (this.#savedTried && !this.#adopter.applied) void this.#serveSaved()
     void this.#ask(look)
   }
 
@@ -164,12 +154,24 @@ export class SyncEngine {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
+    this.#savedTimer?.cancel()
     this.#record.stop()
     await this.#adopting
   }
 
+  /** Where nothing is served yet. */
+  async #serveSaved(): Promise<void> {
+    const saved = (await this.#saved) ?? []
+    await this.#locked(async () => {
+      const isServing = this.#stopped || this.#adopter.applied !== undefined
+      this.#savedTried = isServing || (await this.#adopter.adoptSaved(saved))
+    })
+    if (this.#savedTried || this.#stopped) return
+    this.#savedTimer = this.#deps.clock.after(savedAgainMs, () => void this.#serveSaved())
+  }
+
   #ask(need: Need): Promise<void> {
-    this.#note(need)
+    this.#need = both(this.#need, need)
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
       this.#plan()
@@ -226,18 +228,12 @@ export class SyncEngine {
     } catch (error) {
       if (this.#stopped) return
       // What was to be read is still to be read.
-      this.#note({ ...need, named: false })
+      this.#need = both(this.#need, { ...need, named: false })
       this.#reach.failed(error)
     }
     const isNew = before !== this.#seen || !wasSettled
     this.#hints.read(this.#hold.fork?.head ?? this.#seen, isNew ? 'new' : need.full ? 'vain' : 'regular')
     this.#report()
-  }
-
-  #note(need: Need): void {
-    const other = this.#need ?? need
-    const [fresh, full] = [other.fresh || need.fresh, other.full || need.full]
-    this.#need = { fresh, full, named: other.named && need.named }
   }
 
   async #read(need: Need): Promise<void> {

@@ -58,7 +58,8 @@ export class LastKnownGoodFiles implements LastKnownGood {
 
   async save({ revision, schema, value }: SavedConfig): Promise<void> {
     await mkdir(this.#directory, { recursive: true })
-    const newest = this.#sequence ?? (await this.#sequences())[0] ?? 0
+    // A folder that cannot be read now may hold newer ones: what is saved must not look older than they.
+    const newest = this.#sequence ?? (await sequencesIn(this.#directory))[0] ?? 0
     const sequence = newest + 1
     const rest = { format: 1 as const, fleet: this.#fleet, revision, schema, tombstone: value === null }
     const bytes = value ?? new Uint8Array()
@@ -76,8 +77,8 @@ export class LastKnownGoodFiles implements LastKnownGood {
   }
 
   /** Of the files that are there, the newest first. */
-  async #sequences(): Promise<number[]> {
-    const names = await readdir(this.#directory).catch((error: NodeJS.ErrnoException) => {
+  #sequences(): Promise<number[]> {
+    return sequencesIn(this.#directory).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT')
         this.#log.error(`last-known-good: ${this.#directory} cannot be read`, {
           code: 'MR_CONFIG_FILE',
@@ -85,7 +86,6 @@ export class LastKnownGoodFiles implements LastKnownGood {
         })
       return []
     })
-    return names.flatMap((name) => Number(fileName.exec(name)?.[1] ?? [])).sort((a, b) => b - a)
   }
 
   async #read(sequence: number): Promise<SavedConfig | undefined> {
@@ -100,6 +100,12 @@ export class LastKnownGoodFiles implements LastKnownGood {
     }
     return undefined
   }
+}
+
+/** The newest first. @throws where the folder cannot be read */
+async function sequencesIn(directory: string): Promise<number[]> {
+  const names = await readdir(directory)
+  return names.flatMap((name) => Number(fileName.exec(name)?.[1] ?? [])).sort((a, b) => b - a)
 }
 
 function parse(bytes: Buffer): SavedConfig & { readonly fleet: string } {

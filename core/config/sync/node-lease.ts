@@ -19,6 +19,8 @@ export interface NodeLeaseDeps {
   readonly clock: RawClock
   readonly log: Log
   readonly node: { readonly id: string; readonly boot: string }
+  /** Spreads what the nodes of a fleet write, who were started, or lost the store, all at once; default: not. */
+  random?(): number
 }
 
 export class NodeLease {
@@ -61,7 +63,9 @@ export class NodeLease {
     this.#holding = this.#hold()
     const held = await this.#holding
     if (this.#stopped) return
-    this.#timer = this.#deps.clock.after(held ? renewMs : retryMs, () => void this.#step())
+    const { clock, random = () => 0.5 } = this.#deps
+    const ms = (held ? renewMs : retryMs) * (0.75 + random() / 2)
+    this.#timer = clock.after(ms, () => void this.#step())
   }
 
   async #hold(): Promise<boolean> {

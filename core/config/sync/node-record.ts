@@ -1,7 +1,8 @@
 /**
  * What this node says of itself in the store, document `node/<id>`: which revision it serves (ACK), and which it has refused and
  * why (NACK). Written beside everything else: nothing waits for it. Of several changes only the last is written; other
- * parts of the record are kept as they are.
+ * parts of the record are kept as they are. Now and then it is read: a store may have lost the write, and somebody may have removed
+ * the record of a node that only seemed to be gone.
  */
 import type { ConfigStore, PutResult } from '../../contracts/config-store.ts'
 import type { Log } from '../../contracts/plugin.ts'
@@ -28,8 +29,11 @@ export interface NodeRecordDeps {
   readonly node: Pick<FleetNode, 'id' | 'boot'> & Partial<FleetNode>
   /** Unique, at least 64 random bits. */
   newId(): string
+  /** How seldom it is read again to see whether it still says so; default 60 s. */
+  readonly checkMs?: number
 }
 
+const usualCheckMs = 60_000
 const conflictTries = 5
 const slowestRetryMs = 10_000
 /** The reason of a refusal may be long; a record is read by people and often. */
@@ -40,6 +44,9 @@ export class NodeRecord {
   readonly #document: string
   #wanted: ConfigReport | undefined
   #written = ''
+  #checkedAt = Number.NEGATIVE_INFINITY
+  /** Counts calls of {@link lost}. */
+  #losses = 0
   #running = false
   #failures = 0
   #timer: RawTimer | undefined
@@ -50,6 +57,7 @@ export class NodeRecord {
     this.#document = `node/${deps.node.id}`
   }
 
+  /** To be called now and then, also where nothing has changed. */
   set(report: ConfigReport): void {
     this.#wanted = report
     if (!this.#timer) void this.#run()
@@ -57,6 +65,7 @@ export class NodeRecord {
 
   /** The store may not have it any more. */
   lost(): void {
+    this.#losses++
     this.#written = ''
   }
 
@@ -72,8 +81,12 @@ export class NodeRecord {
       while (this.#wanted && !this.#stopped) {
         const report = this.#wanted
         const text = canonical(report)
-        if (text !== this.#written) await this.#write(report)
-        this.#written = text
+        if (text !== this.#written || this.#isToBeChecked) {
+          const losses = this.#losses
+          await this.#write(report)
+          this.#written = losses === this.#losses ? text : ''
+          this.#checkedAt = this.#deps.clock.now()
+        }
         this.#failures = 0
         if (this.#wanted === report) this.#wanted = undefined
       }
@@ -82,6 +95,11 @@ export class NodeRecord {
     } finally {
       this.#running = false
     }
+  }
+
+  get #isToBeChecked(): boolean {
+    const { clock, checkMs = usualCheckMs } = this.#deps
+    return clock.now() - this.#checkedAt >= checkMs
   }
 
   #later(error: unknown): void {
@@ -96,11 +114,13 @@ export class NodeRecord {
     })
   }
 
+  /** What stands there already is not written again. */
   async #write(report: ConfigReport): Promise<void> {
     for (let tries = 0; tries < conflictTries && !this.#stopped; tries++) {
       const { store } = this.#deps
       const now = await store.get(this.#document, { fresh: tries > 0 })
       const value = this.#valueOf(now?.value ?? null, report)
+      if (now?.value && Buffer.compare(now.value, value) === 0) return
       const expect = now && { number: now.revision.number, id: now.revision.id }
       const result = await this.#put(value, expect)
       if (result.status === 'committed') return

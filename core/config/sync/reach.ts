@@ -64,6 +64,12 @@ export class Reach {
     this.#backOff(this.#deps.reconcileMs, firstTakingMs)
   }
 
+  /** What stood in the way may be gone. */
+  hurry(): void {
+    this.#failures = 0
+    this.#notBefore = Number.NEGATIVE_INFINITY
+  }
+
   #backOff(slowestMs: number, firstMs: number): void {
     const { clock, random } = this.#deps
     const ms = Math.min(slowestMs, firstMs * 2 ** Math.min(this.#failures++, 10))

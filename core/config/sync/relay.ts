@@ -6,7 +6,7 @@
  * One node of a fleet works, the others stand by. The lock only saves work: a change that is announced twice is heard twice, and the note
  * is a compare-and-set of the store. So a holder that has lost it in the middle of an announcement does no harm.
  */
-import type { ConfigStore, Head } from '../../contracts/config-store.ts'
+import type { ConfigStore, Head, RevisionRef } from '../../contracts/config-store.ts'
 import type { ConfigSync } from '../../contracts/config-sync.ts'
 import type { Lock, Locker } from '../../contracts/lock.ts'
 import type { Log } from '../../contracts/plugin.ts'
@@ -38,6 +38,10 @@ export interface RelayDeps {
 const slowestRetryMs = 5000
 /** Then the outbox is read again: what comes to stand before the others does not wait for all of them. */
 const mostAtOnce = 16
+/** The contract gives an announcement 5 s. One that has not ended by then never will, as far as anybody knows: it is made again. */
+const announceLimitMs = 10_000
+/** One that takes longer goes on beside: the other documents do not wait for it. */
+const patienceMs = 500
 
 /** A document that could not be announced. The others do not wait for it. */
 interface Waiting {
@@ -53,6 +57,8 @@ export class Relay {
   #working = false
   #announced = 0
   readonly #waiting = new Map<string, Waiting>()
+  /** Documents that are being dealt with. */
+  readonly #busy = new Map<string, Promise<boolean>>()
   /** Of the outbox, in a row. */
   #failures = 0
 
@@ -72,6 +78,7 @@ export class Relay {
   async stop(): Promise<void> {
     this.#stop.abort()
     await this.#running
+    await Promise.all(this.#busy.values())
   }
 
   async #run(): Promise<void> {
@@ -127,7 +134,7 @@ export class Relay {
     return others.length > mostAtOnce
   }
 
-  /** What is in the outbox, without what is to be tried later. */
+  /** What is in the outbox, without what is to be tried later, or is being dealt with. */
   async #due(): Promise<readonly Head[]> {
     const { store, clock } = this.#deps
     try {
@@ -136,19 +143,29 @@ export class Relay {
       const there = new Set(heads.map(({ document }) => document))
       for (const document of this.#waiting.keys()) if (!there.has(document)) this.#waiting.delete(document)
       const now = clock.now()
-      return heads.filter(({ document }) => (this.#waiting.get(document)?.until ?? now) <= now)
+      return heads.filter(
+        ({ document }) => !this.#busy.has(document) && (this.#waiting.get(document)?.until ?? now) <= now,
+      )
     } catch (error) {
       if (this.#failures++ === 0) this.#tell('the outbox could not be read', error)
       return []
     }
   }
 
-  /** @returns false when it failed, and waits */
-  async #settle({ document, revision }: Head): Promise<boolean> {
-    const { store, sync, clock } = this.#deps
+  /** @returns false when it failed and waits, or takes long and goes on beside */
+  async #settle(head: Head): Promise<boolean> {
+    const { document } = head
+    const work = this.#bring(head).finally(() => this.#busy.delete(document))
+    this.#busy.set(document, work)
+    return (await inTime(this.#deps.clock, patienceMs, work, this.#stop.signal)) ?? false
+  }
+
+  /** Never rejects. @returns false when it failed, and waits */
+  async #bring({ document, revision }: Head): Promise<boolean> {
+    const { store, clock } = this.#deps
     try {
       if (this.#isFollowed(document)) {
-        await sync.announce(document, revision)
+        await this.#announce(document, revision)
         this.#announced++
       }
       await store.markAnnounced(document, revision)
@@ -160,6 +177,14 @@ export class Relay {
       this.#waiting.set(document, { failures, until: clock.now() + this.#retryMs(failures) })
       return false
     }
+  }
+
+  /** Rejects also where the sync does not answer, or this node stops: nobody knows what came of it, and it stays in the outbox. */
+  async #announce(document: string, revision: RevisionRef): Promise<void> {
+    const { sync, clock } = this.#deps
+    const made = Promise.resolve(sync.announce(document, revision)).then(() => true)
+    if (await inTime(clock, announceLimitMs, made, this.#stop.signal)) return
+    throw new MillraceError('MR_NETWORK', `the sync has not answered within ${announceLimitMs / 1000} s`)
   }
 
   #isFollowed(document: string): boolean {
@@ -177,5 +202,20 @@ export class Relay {
     const { pollMs = 250, random } = this.#deps
     const ms = Math.min(slowestRetryMs, pollMs * 2 ** Math.min(failures, 10))
     return Math.max(pollMs, ms) * (0.75 + random() / 2)
+  }
+}
+
+/** Undefined: it has not ended in this time, or before the signal. It goes on, and what comes of it is its own. */
+async function inTime<T>(
+  clock: RawClock,
+  ms: number,
+  work: Promise<T>,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  const over = new AbortController()
+  try {
+    return await Promise.race([work, pause(clock, ms, [signal, over.signal]).then(() => undefined)])
+  } finally {
+    over.abort()
   }
 }

@@ -9,6 +9,9 @@ interface Item {
   sends: number
 }
 
+/** What waits to be passed on; beyond it the oldest gives way. All members and all news are fewer. */
+export const mostItems = 10_000
+
 export class Broadcasts {
   readonly #items = new Map<string, Item>()
   #added = 0
@@ -16,7 +19,10 @@ export class Broadcasts {
   /** @param key what it is about: newer news of the same replaces it */
   add(key: string, update: Update): void {
     const text = encodeUpdate(update)
+    // To the end: the first is the oldest.
+    this.#items.delete(key)
     this.#items.set(key, { text, bytes: Buffer.byteLength(text) + 1, order: ++this.#added, sends: 0 })
+    if (this.#items.size > mostItems) this.#items.delete(this.#items.keys().next().value as string)
   }
 
   get size(): number {

@@ -28,6 +28,10 @@ export class Places {
     else this.#left.delete(id)
   }
 
+  forget(id: string): void {
+    this.#left.delete(id)
+  }
+
   /** Addresses of which no member is known. */
   outsiders(): string[] {
     const known = new Set([this.#self.address, ...this.#table.addresses()])

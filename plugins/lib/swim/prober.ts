@@ -29,6 +29,8 @@ interface Round {
   nacks: number
 }
 
+/** What is asked for at a time, for this node and for others. Beyond it nobody is asked for: others have others to ask. */
+const mostWaiting = 1000
 const sickest = 8
 /** A relay says within this share of the time-out that it has no answer: before the period of who asked is over. */
 const nackShare = 0.8
@@ -101,6 +103,7 @@ export class Prober {
     packet: Packet & { type: 'relay' },
   ): void {
     const { agenda, settings, send } = this.#deps
+    if (this.#waiting.size >= mostWaiting) return
     const seq = ++this.#seq
     const name = `relay ${seq}`
     this.#waiting.set(seq, {

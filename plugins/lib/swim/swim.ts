@@ -215,7 +215,11 @@ export class Swim {
     }
     const merged = this.#table.merge(claim, now)
     if (!merged) return
-    const { member, before } = merged
+    const { member, before, evicted } = merged
+    if (evicted !== undefined) {
+      this.#agenda.cancel(`gone ${evicted}`)
+      this.#places.forget(evicted)
+    }
     const { id, state, incarnation, boot, address } = member
     const place = state === 'alive' ? { boot, address } : {}
     this.#broadcasts.add(`member ${id}`, { claim: { state, id, incarnation, ...place } })

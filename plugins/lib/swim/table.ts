@@ -15,10 +15,16 @@ export interface Merged {
   readonly member: SwimMember
   /** Undefined: it is new. */
   readonly before: MemberState | undefined
+  /** Id of one who is forgotten, to make room. */
+  readonly evicted?: string | undefined
 }
 
 /** Of two claims about one incarnation the later in this list holds: so all come to the same, in whatever order they hear. */
 const ranks: Readonly<Record<MemberState, number>> = { alive: 0, suspect: 1, dead: 2, left: 3 }
+
+/** Members that are known at a time: a whole exchange with 100 bytes each has room for more. Beyond it nobody is real: without a
+ * `fleetKey` every process of this machine may introduce whom it likes. */
+export const mostMembers = 4096
 
 export class MemberTable {
   readonly #random: () => number
@@ -54,15 +60,7 @@ export class MemberTable {
   merge(claim: Claim, now: number): Merged | undefined {
     const { id, state, incarnation, boot, address } = claim
     const known = this.#members.get(id)
-    if (!known) {
-      if (boot === undefined || address === undefined) return undefined
-      const member = { id, boot, address, incarnation, state, since: now }
-      this.#members.set(id, member)
-      // Somewhere in the round that is under way, not after all others.
-      if (state !== 'dead' && state !== 'left')
-        this.#round.splice(Math.floor(this.#random() * (this.#round.length + 1)), 0, id)
-      return { member, before: undefined }
-    }
+    if (!known) return this.#add(claim, now)
     const isNewer =
       incarnation > known.incarnation ||
       (incarnation === known.incarnation && ranks[state] > ranks[known.state])
@@ -71,6 +69,30 @@ export class MemberTable {
     if (state !== before) known.since = now
     Object.assign(known, { state, incarnation, boot: boot ?? known.boot, address: address ?? known.address })
     return { member: known, before }
+  }
+
+  #add({ id, state, incarnation, boot, address }: Claim, now: number): Merged | undefined {
+    // Nobody introduces one that is gone.
+    if (boot === undefined || address === undefined || !isHere({ state })) return undefined
+    let evicted: string | undefined
+    if (this.#members.size >= mostMembers) {
+      evicted = this.#goneForLongest()
+      if (evicted === undefined) return undefined
+      this.#members.delete(evicted)
+    }
+    const member = { id, boot, address, incarnation, state, since: now }
+    this.#members.set(id, member)
+    // Somewhere in the round that is under way, not after all others.
+    if (this.#round.length < mostMembers)
+      this.#round.splice(Math.floor(this.#random() * (this.#round.length + 1)), 0, id)
+    return { member, before: undefined, evicted }
+  }
+
+  #goneForLongest(): string | undefined {
+    let oldest: SwimMember | undefined
+    for (const member of this.#members.values())
+      if (!isHere(member) && (!oldest || member.since < oldest.since)) oldest = member
+    return oldest?.id
   }
 
   forget(id: string): void {
@@ -104,4 +126,4 @@ export class MemberTable {
   }
 }
 
-export const isHere = ({ state }: SwimMember): boolean => state === 'alive' || state === 'suspect'
+export const isHere = ({ state }: Pick<SwimMember, 'state'>): boolean => state === 'alive' || state === 'suspect'

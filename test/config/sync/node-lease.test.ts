@@ -56,3 +56,23 @@ test('a store that gives nobody a lease for a while is no other process', async 
   await time.advanceAsync(190_000)
   expect(warnings()).toEqual([])
 })
+
+test('nodes that were started together do not renew together', async () => {
+  const time = new FakeTime()
+  const data = new MemoryStore(time)
+  for (const [id, chance] of Object.entries({ a: 0, b: 0.5, c: 0.999 })) {
+    const { log } = testLog()
+    const node = { id, boot: 'x' }
+    const deps = { store: data.client(), clock: time.clock(), random: () => chance, log, node }
+    const lease = new NodeLease(deps)
+    onTestFinished(() => lease.stop())
+    lease.start()
+  }
+  const untils = (): (number | undefined)[] => ['a', 'b', 'c'].map((id) => data.leases.get(`node/${id}`)?.until)
+  await time.advanceAsync(4000)
+  expect(untils()).toEqual([3750 + 15_000, 15_000, 15_000])
+  await time.advanceAsync(1500)
+  expect(untils()).toEqual([3750 + 15_000, 5000 + 15_000, 15_000])
+  await time.advanceAsync(1500)
+  expect(untils()[2]).toBeGreaterThan(6200 + 15_000)
+})

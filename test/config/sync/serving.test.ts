@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { begin, following } from './fixture.ts'
+import { reconcileMs } from './world.ts'
 
 describe('what is served', () => {
   test('an unchanged config is a no-op', async () => {
@@ -61,6 +62,19 @@ describe('what is served', () => {
     expect(node.state.nack).toBeUndefined()
   })
 
+  test('what stood in the way for long is tried at once when the node’s own half has changed', async () => {
+    const { world, node } = await following()
+    const taken = { status: 'refused', problems: [{ code: 'MR_LISTEN', message: 'the port is taken' }] } as const
+    node.refuses = Array.from({ length: 100 }, () => taken)
+    await world.put({ n: 2 })
+    await world.pass(60_000)
+    expect(node.serves).toEqual({ n: 1 })
+    node.refuses = []
+    node.engine?.retry()
+    await world.pass(100)
+    expect(node.serves).toEqual({ n: 2 })
+  })
+
   test('a config that ends the threads that take it is given up', async () => {
     const { world, node } = await following()
     const died = { status: 'refused', problems: [{ code: 'MR_THREAD', message: 'died' }] } as const
@@ -106,6 +120,26 @@ describe('what is served', () => {
     await world.pass(50)
     expect(node.serves).toEqual({ n: 2 })
     expect(node.state.notKept).toContain('no space left')
+  })
+
+  test('a record that the store has lost, or that somebody has removed, is written again', async () => {
+    const { world, node } = await following()
+    await world.put({ n: 2 })
+    await world.pass(50)
+    const history = () => world.data.documents.get('node/lb-0')?.history ?? []
+    // As by a replica that lags and is promoted: it has the config, and not what the node said of it.
+    history().shift()
+    expect(node.record).toMatchObject({ config: { applied: { number: 1 } } })
+    await world.pass(3 * reconcileMs)
+    expect(node.record).toMatchObject({ config: { applied: { number: 2 } } })
+    await world.data.client().put('node/lb-0', null, history()[0].revision, 'removed', { by: 'test' })
+    expect(node.record).toBeUndefined()
+    await world.pass(3 * reconcileMs)
+    expect(node.record).toMatchObject({ id: 'lb-0', config: { applied: { number: 2 } } })
+    // What stands there is not written again.
+    const { length } = history()
+    await world.pass(10 * reconcileMs)
+    expect(history()).toHaveLength(length)
   })
 
   test('an answer that was lost leaves one record, not two', async () => {
@@ -186,6 +220,37 @@ describe('the store is away', () => {
     await world.pass(50)
     expect(node.serves).toEqual({ n: 1 })
     expect(node.state.applied?.number).toBe(1)
+  })
+
+  test('last-known-good that a taken port keeps from being served is served as soon as the port is free', async () => {
+    const { world, node } = await following()
+    world.down = true
+    await node.engine?.stop()
+    node.served.length = 0
+    const taken = { status: 'refused', problems: [{ code: 'MR_LISTEN', message: 'the port is taken' }] } as const
+    node.refuses = [taken, taken, taken]
+    void node.start()
+    await world.pass(500)
+    expect(node.serves).toBeUndefined()
+    await world.pass(5000)
+    expect(node.serves).toEqual({ n: 1 })
+    expect(node.state).toMatchObject({ from: 'last-known-good', reachable: false })
+    await world.pass(60_000)
+    expect(node.served).toHaveLength(1)
+  })
+
+  test('last-known-good that the node’s own half kept from being served is served when that has changed', async () => {
+    const { world, node } = await following()
+    world.down = true
+    await node.engine?.stop()
+    node.served.length = 0
+    node.refuses = [{ status: 'refused', problems: [{ code: 'MR_PLUGIN_UNKNOWN', message: 'gone' }] }]
+    void node.start()
+    await world.pass(60_000)
+    expect(node.serves).toBeUndefined()
+    node.engine?.retry()
+    await world.pass(100)
+    expect(node.serves).toEqual({ n: 1 })
   })
 
   test('without last-known-good nothing is served until the store comes', async () => {
