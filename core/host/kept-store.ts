@@ -36,7 +36,10 @@ export class KeptStore implements ConfigStore {
   use(store: ConfigStore | undefined): void {
     this.#store = store
     if (store?.watch) this.watch ??= (prefixes, listener) => this.#watch(prefixes, listener)
-    if (!store) for (const end of [...this.#calls]) end()
+    if (!store) {
+      for (const end of this.#calls) end()
+      this.#calls.clear()
+    }
     for (const watcher of [...this.#watchers]) {
       watcher.watching = undefined
       if (store) this.#begin(watcher)

@@ -50,7 +50,7 @@ export const nodeFamilies: readonly Family[] = [
   {
     name: 'millrace_plugins_faulted_total',
     type: 'counter',
-    help: 'Plugins that threw, or picked what they must not.',
+    help: 'Faults of plugins: a throw, a missed deadline, a pick of what must not be picked.',
     labels: [],
     read: ({ reader }) => [[none, reader.total(threadLayout.pluginFaults)]],
   },
