@@ -18,6 +18,8 @@ conformance(plugin, { test })
     'kind/own.test.ts': own,
     'name/own.ts': plugin.replaceAll('definePlugin', 'definePlugn'),
     'name/own.test.ts': own,
+    'call/own.ts': plugin.replace('default definePlugin', 'default definePlugn'),
+    'call/own.test.ts': own,
   })
   const kind = await runCli(['plugin', 'test', 'kind'], { directory })
   expect(kind.out).toMatch(
@@ -28,5 +30,9 @@ conformance(plugin, { test })
   expect(name.out).toMatch(
     /millrace has no export "definePlugn" — did you mean "definePlugin"\?.*\n *name\/own\.ts:1\n *import \{ definePlugn, z \} from 'millrace'\n {9,}\^{11}/,
   )
-  expect([kind.status, name.status]).toEqual([1, 1])
+  const call = await runCli(['plugin', 'test', 'call'], { directory })
+  expect(call.out).toMatch(
+    /cannot be loaded: call\/own\.ts:3: definePlugn is not defined — did you mean "definePlugin"\?; write: import \{ definePlugin \} from 'millrace'/,
+  )
+  expect([kind.status, name.status, call.status]).toEqual([1, 1, 1])
 })
