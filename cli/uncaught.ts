@@ -12,7 +12,7 @@ export interface UncaughtSource {
 }
 
 export interface UncaughtDeps {
-  readonly main: Pick<MainPlugins, 'threw' | 'ofUsers'>
+  readonly main: Pick<MainPlugins, 'threw'>
   readonly log: Log
   readonly terminal: Pick<Terminal, 'err' | 'style'>
   /** Ends the process at once. */
@@ -29,7 +29,7 @@ export function onUncaught(source: UncaughtSource, { main, log, terminal, end }:
       if (main.threw(error)) return
       const { stack } = toldOf(error)
       log.error('main thread: uncaught error', { code: 'MR_UNCAUGHT', stack: withoutVersions(stack) })
-      terminal.err(`${terminal.style('red', 'millrace:')} MR_UNCAUGHT ${lastWords(error, main.ofUsers())}`)
+      terminal.err(`${terminal.style('red', 'millrace:')} MR_UNCAUGHT ${lastWords(error)}`)
     } catch {
       // Nobody can be told any more.
     }
@@ -40,10 +40,7 @@ export function onUncaught(source: UncaughtSource, { main, log, terminal, end }:
 }
 
 /** One line: it is the last that the process writes. */
-function lastWords(error: unknown, plugins: readonly string[]): string {
+function lastWords(error: unknown): string {
   const message = withoutVersions(toldOf(error).message).replaceAll(/\s*\n\s*/g, ' ')
-  const words = `the process ends by an error that nobody caught, and whose stack names no plugin: ${message}`
-  if (plugins.length === 0) return words
-  const silent = "an 'error' event without a listener, and a rejection with no Error, name nobody"
-  return `${words} (${silent}; on the main thread run ${plugins.join(', ')})`
+  return `the process ends by an error that nobody caught, and that no plugin has to answer for: ${message}`
 }

@@ -7,8 +7,8 @@
  * that opens its own connections (a database client) is the exception, and is then tested on the real thing.
  *
  * What the plugin's code throws outside of any call (in a raw timer, an event handler, a rejection that nobody handles) is attributed by
- * its stack, and nobody knows in what state it left the instance: that is stopped, and another is made after a pause, which doubles up
- * to 30 s while it goes on. Meanwhile calls fail as those of a server that is away. Where the stack names no plugin the process ends.
+ * its stack, or by who has begun it, and nobody knows in what state it left the instance: that is stopped, and another is made after a
+ * pause, which doubles up to 30 s while it goes on. Meanwhile calls fail as those of a server that is away.
  */
 import type { ConfigStore } from './config-store.ts'
 import type { PluginContext, Timer } from './plugin.ts'

@@ -17,6 +17,9 @@ import type {
 } from '../contracts/config-store.ts'
 import { MillraceError } from './errors.ts'
 
+/** Runs what is the plugin's doing. */
+type Inside = <T>(work: () => T) => T
+
 interface Watcher {
   readonly prefixes: readonly string[]
   readonly listener: WatchListener
@@ -28,13 +31,15 @@ export class KeptStore implements ConfigStore {
   /** There where the plugin's instances have it. */
   watch?: ConfigStore['watch']
   #store: ConfigStore | undefined
+  #inside: Inside = (work) => work()
   /** Ends each call that is under way, for the instance may never answer. */
   readonly #calls = new Set<() => void>()
   readonly #watchers = new Set<Watcher>()
 
   /** From now on calls go there; undefined: there is no instance. */
-  use(store: ConfigStore | undefined): void {
+  use(store: ConfigStore | undefined, inside?: Inside): void {
     this.#store = store
+    if (inside) this.#inside = inside
     if (store?.watch) this.watch ??= (prefixes, listener) => this.#watch(prefixes, listener)
     if (!store) {
       for (const end of this.#calls) end()
@@ -108,7 +113,7 @@ export class KeptStore implements ConfigStore {
       const end = (): void => (lost ? resolve(lost(away())) : reject(away()))
       const answered = (): void => void this.#calls.delete(end)
       this.#calls.add(end)
-      const asking = async (): Promise<T> => ask(store)
+      const asking = async (): Promise<T> => this.#inside(() => ask(store))
       void asking().then(resolve, reject).then(answered)
     })
   }
@@ -128,14 +133,15 @@ export class KeptStore implements ConfigStore {
   #begin(watcher: Watcher): void {
     const store = this.#store
     const isHeard = (): boolean => this.#store === store && this.#watchers.has(watcher)
-    watcher.watching = store?.watch?.(watcher.prefixes, {
+    const listener: WatchListener = {
       hint: (document, revision) => {
         if (isHeard()) watcher.listener.hint(document, revision)
       },
       bus: (state) => {
         if (isHeard()) watcher.listener.bus(state)
       },
-    })
+    }
+    watcher.watching = this.#inside(() => store?.watch?.(watcher.prefixes, listener))
   }
 }
 

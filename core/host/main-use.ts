@@ -23,10 +23,14 @@ export interface WatchedUse {
   threw(): void
 }
 
-/** All uses on the main thread of a process. */
+/** All uses on the main thread of a process, and whose doing it is what runs there. */
 export interface MainUses {
   /** @returns takes it off again */
   add(use: WatchedUse): () => void
+  /** Runs work of a plugin's: what that leaves running behind it is known to be of this use. */
+  inside<T>(use: WatchedUse, work: () => T): T
+  /** Runs what a plugin has called, and what is not its own. */
+  outside<T>(work: () => T): T
 }
 
 export interface MainUseDeps<K extends PluginKind> {
@@ -43,7 +47,7 @@ export interface MainUseDeps<K extends PluginKind> {
    */
   make(isCurrent: () => boolean): Promise<PluginInstance<K>>
   /** There is another instance from now on, or the first; undefined: there is none for a while. */
-  changed?(instance: PluginKinds[K]['instance'] | undefined): void
+  changed?(instance: PluginKinds[K]['instance'] | undefined, use: MainUse<K>): void
 }
 
 /** @throws MR_PLUGIN_* when the first instance cannot be made; nothing is left behind then */
@@ -98,6 +102,12 @@ export class MainUse<K extends PluginKind> implements WatchedUse {
     await this.#make()
   }
 
+  /** Calls of the instance are made in here. */
+  inside<T>(work: () => T): T {
+    const { uses } = this.#deps
+    return uses ? uses.inside(this, work) : work()
+  }
+
   threw(): void {
     if (this.#stopped) return
     // `create` cannot be ended: what it makes is given up as soon as it is there.
@@ -118,7 +128,8 @@ export class MainUse<K extends PluginKind> implements WatchedUse {
     this.#recovery?.cancel()
     this.#down = undefined
     await this.#ending
-    await this.#made?.stop()
+    const made = this.#made
+    if (made) await this.inside(() => made.stop())
   }
 
   async #make(): Promise<void> {
@@ -128,7 +139,7 @@ export class MainUse<K extends PluginKind> implements WatchedUse {
     this.#making = true
     let made: PluginInstance<K>
     try {
-      made = await this.#deps.make(() => this.#current === current)
+      made = await this.inside(() => this.#deps.make(() => this.#current === current))
     } catch (error) {
       this.#current = undefined
       throw error
@@ -136,7 +147,7 @@ export class MainUse<K extends PluginKind> implements WatchedUse {
       this.#making = false
     }
     if (this.#stopped) {
-      await made.stop()
+      await this.inside(() => made.stop())
       return
     }
     this.#made = made
@@ -149,7 +160,7 @@ export class MainUse<K extends PluginKind> implements WatchedUse {
       this.#recovery = this.#deps.clock.after(stableMs, () => {
         this.#inARow = 0
       })
-    this.#deps.changed?.(made.instance)
+    this.#deps.changed?.(made.instance, this)
   }
 
   #giveUp(made: PluginInstance<K>): void {
@@ -157,8 +168,8 @@ export class MainUse<K extends PluginKind> implements WatchedUse {
     this.#current = undefined
     this.#recovery?.cancel()
     this.#down = 'its instance is being stopped'
-    this.#deps.changed?.(undefined)
-    this.#ending = made.stop().then(() => this.#later())
+    this.#deps.changed?.(undefined, this)
+    this.#ending = this.inside(() => made.stop()).then(() => this.#later())
   }
 
   #later(): void {

@@ -55,7 +55,8 @@ export async function openLock(use: PluginUse, deps: LockDeps): Promise<OpenLock
   })
   const locker: Locker = {
     async acquire(name, options) {
-      if (made.instance) return made.instance.acquire(name, options)
+      const { instance } = made
+      if (instance) return made.inside(() => instance.acquire(name, options))
       const message = `lock ${name}: the plugin of the lock has thrown outside of any hook, and is made anew`
       throw new MillraceError('MR_STORE_UNAVAILABLE', message)
     },

@@ -75,7 +75,7 @@ export async function openStore(use: PluginUse, deps: StoreDeps): Promise<OpenSt
         node,
         data: resolve(data),
       }),
-    changed: (instance) => store.use(instance),
+    changed: (instance, use) => store.use(instance, (work) => use.inside(work)),
   })
   return { store, stop: () => made.stop() }
 }

@@ -78,6 +78,7 @@ export async function openSync(use: SyncUse, deps: SyncDeps): Promise<OpenSync> 
     ...{ fleet, self, keys: fleetKeys, clock, log },
     dropped: (reason) => metrics.counter(`messages_dropped_${reason}`, `Messages dropped: ${reason}.`).add(),
   })
+  const outside = (work: () => void): void => (uses ? uses.outside(work) : work())
   let made: MainUse<'config-sync'> | undefined
   const stop = async (): Promise<void> => {
     // The plugin may say goodbye.
@@ -96,10 +97,10 @@ export async function openSync(use: SyncUse, deps: SyncDeps): Promise<OpenSync> 
           random: () => random(),
           network: network.for(`config-sync ${use.use}`),
           hint(document, revision) {
-            if (isCurrent()) deps.hint(document, revision)
+            if (isCurrent()) outside(() => deps.hint(document, revision))
           },
           bus(state) {
-            if (isCurrent()) deps.bus(state)
+            if (isCurrent()) outside(() => deps.bus(state))
           },
         }),
       changed(instance) {
@@ -133,9 +134,10 @@ function syncOf(use: MainUse<'config-sync'>): ConfigSync {
   if (use.instance && !use.instance.announce) return {}
   return {
     async announce(document, revision) {
+      const { instance } = use
       const message = 'the plugin of the sync has thrown outside of any hook, and is made anew'
-      if (!use.instance) throw new MillraceError('MR_NETWORK', message)
-      await use.instance.announce?.(document, revision)
+      if (!instance) throw new MillraceError('MR_NETWORK', message)
+      await use.inside(() => instance.announce?.(document, revision))
     },
   }
 }

@@ -17,6 +17,11 @@ export function codeUrl(stack: string): string | undefined {
   return urlsIn(stack).find((url) => url !== withoutVersions(url))
 }
 
+/** The stack names no file at all: the platform threw, or what was thrown has no stack. */
+export function isOfThePlatform(stack: string): boolean {
+  return urlsIn(stack).length === 0
+}
+
 /** In the order of the stack, without line and column. */
 function urlsIn(stack: string): string[] {
   const frames = [...stack.matchAll(/^\s+at .*?(file:\/\/\S+)/gm)]

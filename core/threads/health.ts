@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { HealthUse, ServiceConfig } from '../config/snapshot.ts'
-import type { HealthContext, HealthSource, HealthTarget } from '../contracts/health-source.ts'
+import type { HealthContext, HealthTarget } from '../contracts/health-source.ts'
 import type { Clock, Log, Metrics } from '../contracts/plugin.ts'
 import { createInstance } from '../host/instance.ts'
 import { type MainUse, type MainUses, startMainUse } from '../host/main-use.ts'
@@ -170,9 +170,9 @@ export class HealthRunner {
         })
       },
       // One that was made anew learns what to watch. What is known of the backends stays meanwhile.
-      changed: (instance) => {
+      changed: (_instance, plugin) => {
         const placed = this.#services.get(config.name)
-        if (instance && source.live && placed) this.#updateInstance(instance, use.use, placed.config)
+        if (source.live && placed) this.#update({ use, plugin }, placed.config)
       },
     })
     return source as Source
@@ -187,18 +187,14 @@ export class HealthRunner {
     }
   }
 
-  #update({ plugin, use }: Source, config: ServiceConfig): void {
-    // Where there is none now, the next one is told.
-    if (plugin.instance) this.#updateInstance(plugin.instance, use.use, config)
-  }
-
-  #updateInstance(instance: HealthSource, plugin: string, config: ServiceConfig): void {
+  /** Where there is no instance now, the next one is told. */
+  #update({ plugin, use }: Pick<Source, 'plugin' | 'use'>, config: ServiceConfig): void {
     try {
-      instance.update(targetsOf(config))
+      plugin.inside(() => plugin.instance?.update(targetsOf(config)))
     } catch (error) {
       const service = config.name
-      this.#deps.fault?.(plugin, 'update', error as Error)
-      this.#deps.log.error('health source threw in update', { plugin, service, error })
+      this.#deps.fault?.(use.use, 'update', error as Error)
+      this.#deps.log.error('health source threw in update', { plugin: use.use, service, error })
     }
   }
 

@@ -1,14 +1,16 @@
 /**
  * Plugins of the main thread, where nobody catches what they throw outside of their hooks: in a raw timer, in an event handler, in a
- * rejection without a handler. The stack says whose code it was. That plugin's instances are made anew, and the process goes on; what no
- * plugin has to answer for is not caught.
+ * rejection without a handler. The stack says whose code it was; where it names no file (the error of a socket that nobody listens to), the
+ * asynchronous context says who has begun it. That plugin's instances are made anew, and the process goes on; what no plugin has
+ * to answer for is not caught.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { fileURLToPath } from 'node:url'
 import { type Clock, type Log, type PluginKind, threadKinds } from '../contracts/plugin.ts'
 import type { MainUses, WatchedUse } from '../host/main-use.ts'
-import { describeSource, type LoadedPlugin } from '../host/registry.ts'
+import type { LoadedPlugin } from '../host/registry.ts'
 import { withoutVersions } from '../host/resolver.ts'
-import { blame, codeUrl, toldOf } from './blame.ts'
+import { blame, codeUrl, isOfThePlatform, toldOf } from './blame.ts'
 import { FaultLines } from './fault-lines.ts'
 
 export interface MainPluginsDeps {
@@ -22,6 +24,8 @@ export class MainPlugins implements MainUses {
   readonly #uses = new Set<WatchedUse>()
   /** What may run here, by version: also what was replaced, for its timers may be left. */
   readonly #known = new Map<string, LoadedPlugin>()
+  /** Whose doing it is that runs now. */
+  readonly #context = new AsyncLocalStorage<WatchedUse | undefined>()
   #counted: (plugin: LoadedPlugin, message: string) => void = () => {}
 
   constructor({ clock, log }: MainPluginsDeps) {
@@ -37,6 +41,14 @@ export class MainPlugins implements MainUses {
   add(use: WatchedUse): () => void {
     this.#uses.add(use)
     return () => void this.#uses.delete(use)
+  }
+
+  inside<T>(use: WatchedUse, work: () => T): T {
+    return this.#context.run(use, work)
+  }
+
+  outside<T>(work: () => T): T {
+    return this.#context.run(undefined, work)
   }
 
   /** Of these, some run on this thread: the process kinds, and whatever a package does when it is imported. */
@@ -55,23 +67,17 @@ export class MainPlugins implements MainUses {
     return undefined
   }
 
-  /** Plugins of a user's that have run on this thread, for whoever looks for a culprit: `health-source knock (plugin ./knock.ts)`. */
-  ofUsers(): string[] {
-    const found = [...this.#known.values()].filter(({ source }) => source !== 'built-in')
-    return [
-      ...new Set(
-        found.map((loaded) => `${loaded.definition.kind} ${loaded.definition.name} (${describeSource(loaded)})`),
-      ),
-    ]
-  }
-
   /**
-   * Somebody threw, and nobody caught it.
-   * @returns false: the stack names no plugin. Then nothing was done
+   * Somebody threw, and nobody caught it. To be called in the asynchronous context of that.
+   * @returns false: it was no plugin. Then nothing was done
    */
   threw(error: unknown): boolean {
     const { stack, message } = toldOf(error)
-    const loaded = blame(stack, [...[...this.#uses].map((use) => use.loaded), ...this.#known.values()])
+    const begunBy = isOfThePlatform(stack) ? this.#context.getStore()?.loaded : undefined
+    // The throw has left the context as it was; what comes next in this turn may be anybody's.
+    this.#context.enterWith(undefined)
+    const known = [...[...this.#uses].map((use) => use.loaded), ...this.#known.values()]
+    const loaded = begunBy ?? blame(stack, known)
     if (loaded) this.#blamed(loaded, stack, message)
     else if (!this.#isCode(stack, message)) return false
     return true

@@ -43,6 +43,8 @@ async function bench(create: (number: number) => void | Promise<void> = () => {}
         uses.add(use)
         return () => void uses.delete(use)
       },
+      inside: (_use, work) => work(),
+      outside: (work) => work(),
     },
     make(current) {
       isCurrent = current

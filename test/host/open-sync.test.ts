@@ -82,6 +82,8 @@ test('one whose plugin has thrown is made anew: the bus is down meanwhile, and w
       uses.add(use)
       return () => void uses.delete(use)
     },
+    inside: (_use, work) => work(),
+    outside: (work) => work(),
   }
   const { opened, told } = await open('own', true, { registry: own, uses: watch })
   const revision = { number: 1, id: 'a' }

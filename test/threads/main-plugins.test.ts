@@ -92,6 +92,25 @@ test.each([
   expect([lines, counted, one.throws]).toEqual([[], [], 0])
 })
 
+test('what the platform throws is of the use that has begun it, however late; what the core throws there is not', async () => {
+  const { lines, main, counted, use } = bench()
+  const { one } = use(plugin('health-source', 'knock', 'aaaa'))
+  const platform = thrown('PipeConnectWrap.afterConnect [as oncomplete] (node:net:1637:16)')
+  const later = (error: unknown) =>
+    main.inside(one, async () => {
+      await null
+      return main.threw(error)
+    })
+  expect(await later(platform)).toBe(true)
+  expect(await later('no error at all')).toBe(true)
+  expect(await later(thrown('f (file:///app/core/a.ts:1:1)'))).toBe(false)
+  expect([counted, one.throws]).toEqual([['health-source knock: boom', 'health-source knock: no error at all'], 2])
+  expect(lines).toHaveLength(2)
+  // What it calls is not its own, and after a throw nothing is.
+  expect(main.inside(one, () => main.outside(() => main.threw(platform)))).toBe(false)
+  expect(main.inside(one, () => [main.threw(platform), main.threw(platform)])).toEqual([true, false])
+})
+
 test('a plugin of data threads is known here only where it is a package, which is imported here too', () => {
   const { main } = bench()
   const entry = 'file:///p/node_modules/@acme/gate/index.js'
@@ -100,8 +119,8 @@ test('a plugin of data threads is known here only where it is a package, which i
     entry,
   })
   main.know([plugin('filter', 'stamp', 'eeee'), gate, plugin('lock', 'own', 'ffff', { source: 'built-in' })])
-  expect(main.ofUsers()).toEqual(['filter gate (plugin @acme/gate)'])
   expect(main.threw(thrown(`f (${entry}:1:1)`))).toBe(true)
+  expect(main.threw(thrown('f (file:///p/stamp.ts:1:1)'))).toBe(false)
 })
 
 test('of a flood only the first lines of a second are written, and each throw is counted', () => {
