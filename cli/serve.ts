@@ -14,10 +14,12 @@ import type { ApplyResult } from '../core/threads/apply.ts'
 import { CodeRoom } from '../core/threads/code-room.ts'
 import { followStore, type StoreFollower } from '../core/threads/follow-store.ts'
 import { type LbServer, startLbServer } from '../core/threads/lb-server.ts'
+import { MainPlugins } from '../core/threads/main-plugins.ts'
 import { type ReloadOptions, startReload } from '../core/threads/reload.ts'
 import { type EndSignal, onEndSignals, onTerminalGone } from './end-signals.ts'
 import { builtinsUrl, type Loaded, loadWithPlugins, tellWarnings } from './load.ts'
 import type { Terminal } from './terminal.ts'
+import { onUncaught } from './uncaught.ts'
 
 export interface ServeOptions {
   readonly source: ConfigSource & { readonly path: string }
@@ -58,9 +60,16 @@ const signalNumbers: Readonly<Record<EndSignal, number>> = { SIGINT: 2, SIGTERM:
 export async function serve(options: ServeOptions): Promise<number> {
   const { terminal, interactive } = options
   const end = new AbortController()
+  const main = new MainPlugins({ clock: systemClock, log: options.log })
+  const ignoreUncaught = onUncaught(process, {
+    ...{ main, terminal, log: options.log },
+    end: (status) => process.exit(status),
+  })
+  // Below frames of the platform those of a plugin are not to be cut off: by them it is known.
+  Error.stackTraceLimit = 50
   const doubled =
     terminal.env.MILLRACE_SIGNALS === 'doubled' || terminal.env.npm_lifecycle_event !== undefined
-  return await new Promise((resolve, reject) => {
+  return await new Promise<number>((resolve, reject) => {
     onEndSignals(process, systemClock, doubled, {
       first: (signal) => end.abort({ why: signal, skipDelay: interactive && signal === 'SIGINT' }),
       second(signal) {
@@ -69,12 +78,12 @@ export async function serve(options: ServeOptions): Promise<number> {
       },
     })
     if (interactive) onTerminalGone(() => end.abort({ why: 'the terminal is gone', skipDelay: true }))
-    run(options, end.signal).then(() => resolve(0), reject)
-  })
+    run(options, main, end.signal).then(() => resolve(0), reject)
+  }).finally(ignoreUncaught)
 }
 
 /** Starts, serves until `end` fires, and drains. */
-async function run(options: ServeOptions, end: AbortSignal): Promise<void> {
+async function run(options: ServeOptions, main: MainPlugins, end: AbortSignal): Promise<void> {
   const { source, env, terminal, log } = options
   const room = new CodeRoom()
   const load = (): Promise<Loaded> => loadWithPlugins(source, env, (plugin) => room.load(plugin))
@@ -84,7 +93,7 @@ async function run(options: ServeOptions, end: AbortSignal): Promise<void> {
   // Each core has its data thread: helpers of the collector would only take it from one. Measured with one core, a
   // collection of the young generation takes 0.2 ms alone and 0.5 to 1.8 ms with helpers. (bin.js has set it where it could.)
   setFlagsFromString('--no-parallel-scavenge')
-  const server = await startLbServer({ config, registry, builtinsUrl, log })
+  const server = await startLbServer({ config, registry, builtinsUrl, log, main })
   const follower = config.bootstrap.store ? await follow(server, loaded, log) : undefined
   const half = follower && new LocalHalf(server, follower, registry)
   const api = half && (await hostApi(half, options, loaded))

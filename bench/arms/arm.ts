@@ -44,6 +44,8 @@ export interface RunningArm {
   readonly setBackends: ((count: 1 | 2) => void) | undefined
   /** Status that it answers with by itself; the backend's when left out. */
   readonly expect?: number
+  /** Why a plugin has failed in it, as far as it tells; absent where nobody knows. */
+  readonly fault?: () => string | undefined
   /** Connections that the backend behind it has accepted so far; absent where nobody counts them. */
   readonly accepted?: () => Promise<number>
 }

@@ -25,6 +25,8 @@ export interface Wanted {
   readonly headers?: Readonly<Record<string, string>>
   /** What is waited for, in place of 200. */
   readonly status?: number
+  /** First lines of bodies whose answers are not the ones that are waited for, whatever their status. */
+  readonly except?: RegExp
   readonly timeoutMs?: number
 }
 
@@ -33,11 +35,14 @@ export class OtherStatusError extends Error {
   readonly status: number
   /** First line of its body. */
   readonly text: string
+  /** What its log says of that. */
+  reason: string | undefined
 
   constructor(message: string, { status, text }: Answer) {
     super(message)
     this.status = status
     this.text = text
+    this.reason = undefined
   }
 }
 
@@ -60,7 +65,7 @@ const isFailure = (status: number): boolean => status >= 502 && status <= 504
 export async function waitUntilReady(
   started: Started,
   url: string,
-  { headers = {}, status: wanted = 200, timeoutMs = 20_000 }: Wanted = {},
+  { headers = {}, status: wanted = 200, except, timeoutMs = 20_000 }: Wanted = {},
 ): Promise<void> {
   let exited = false
   started.exited.then(() => {
@@ -72,7 +77,7 @@ export async function waitUntilReady(
   while (performance.now() < deadline) {
     if (exited) throw new Error(`${started.name} exited before it was ready:\n${started.output()}`)
     const answer = await ask(url, headers)
-    if (answer.status === wanted) return
+    if (answer.status === wanted && !except?.test(answer.text)) return
     times = answer.status === before ? times + 1 : 1
     before = answer.status
     if (before > 0 && times >= (isFailure(before) ? steadyFailures : steadyAnswers)) {

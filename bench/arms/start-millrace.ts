@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ArmContext, armUrl, fileNameOf, type RunningArm } from './arm.ts'
 import type { ConfigAddresses } from './millrace-config.ts'
-import { freePort, waitUntilReady } from './ready.ts'
+import { faultAnswer, faultIn } from './plugin-fault.ts'
+import { freePort, OtherStatusError, waitUntilReady } from './ready.ts'
 
 export interface MillraceParts {
   /** Of the arm; of its files as far as a file can be called so. */
@@ -28,6 +29,11 @@ export async function startMillrace(context: ArmContext, parts: MillraceParts): 
   const started = context.processes.start(fileNameOf(parts.name), command, { cores, cwd: parts.cwd })
   const { headers } = context
   const { expect } = parts
-  await waitUntilReady(started, armUrl(port, context), { headers, status: expect })
-  return { started, port, adminPort, setBackends: undefined, expect }
+  const wanted = { headers, status: expect, except: faultAnswer }
+  await waitUntilReady(started, armUrl(port, context), wanted).catch((error: unknown) => {
+    if (error instanceof OtherStatusError) error.reason = faultIn(started.log)
+    throw error
+  })
+  const fault = (): string | undefined => faultIn(started.log)
+  return { started, port, adminPort, setBackends: undefined, expect, fault }
 }

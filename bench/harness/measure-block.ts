@@ -51,8 +51,10 @@ export async function measureBlock(host: LoadHost, running: RunningArm, plan: Bl
   const url = `${scheme}://127.0.0.1:${running.port}${plan.scenario.path}`
   const measure = plan.scenario.load === 'open' ? openBlock : closedBlock
   const figures = await measure(host, url, running, plan)
+  const why = figures.failed > 0 ? running.fault?.() : undefined
+  const faults = why === undefined ? figures.faults : [...figures.faults, why]
   const { arm, round, startedAt, seconds } = plan
-  return { ...{ scenario: plan.scenario.name, arm, round, startedAt, seconds }, ...figures }
+  return { ...{ scenario: plan.scenario.name, arm, round, startedAt, seconds }, ...figures, faults }
 }
 
 /** As many requests as there are connections, all the time. Its latencies are what such a load makes of them: left out. */

@@ -1,5 +1,7 @@
 /** The hooks of a filter on the proxy's own exchange, without sockets: each by itself, then all of one exchange. */
 import type { Filter } from 'millrace'
+import { systemClock } from '../../core/host/clock.ts'
+import { within } from '../../core/host/instance-scope.ts'
 import type { Exchange } from '../../core/proxy/exchange.ts'
 import { phase } from '../../core/proxy/exchange-state.ts'
 import { ExchangeFacade } from '../../core/proxy/filter-exchange.ts'
@@ -151,6 +153,7 @@ export function filterCases(probe: Filter, make: () => Promise<Filter>, lines: s
     empty: isAsync ? undefined : { run: empty.whole },
     prepare: async () => {
       const loop = await loopOf()
+      if (isAsync) await inTime(() => loop.wholeAsync(0))
       return { run: isAsync ? loop.wholeAsync : loop.whole }
     },
   }
@@ -170,12 +173,18 @@ function returnsPromise(loop: FilterLoop, hook: Hook): boolean {
   }
 }
 
+/** What the proxy waits for a hook, unless told otherwise (`deadline`). */
+const deadlineMs = 5000
+
+/** @throws LateError where it does not settle */
+const inTime = (call: () => unknown): Promise<unknown> => within(systemClock, deadlineMs, call)
+
 /** Every input once, its request first, so that what the filter keeps from hook to hook is there. */
 async function prepared(loop: FilterLoop, hook: Hook): Promise<RunningHook> {
   const call = loop.calls[hook]
   for (let index = 0; index < inputs; index++) {
-    if (hook !== 'onRequest') await loop.calls.onRequest(index)
-    await call(index)
+    if (hook !== 'onRequest') await inTime(() => loop.calls.onRequest(index))
+    await inTime(() => call(index))
   }
   const answers =
     "it answers the request itself, so that no backend is asked (--header 'name: value' sends what it asks for)"

@@ -2,6 +2,7 @@
  * {@link HookMessage}s. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { createInstance, type InstanceDeps, type PluginInstance } from '../../core/host/instance.ts'
+import { LateError } from '../../core/host/instance-scope.ts'
 import { installResolver } from '../../core/host/resolver.ts'
 import { sharedMemory } from '../../core/host/shared-memory.ts'
 import { inputs } from '../micro/case.ts'
@@ -26,7 +27,7 @@ export type HookMessage =
       readonly note: string | undefined
     }
   /** The hook threw, or did not what the contract says. */
-  | { readonly type: 'failed'; readonly name: string; readonly message: string }
+  | { readonly type: 'failed'; readonly name: string; readonly message: string; readonly late: boolean }
   /** The plugin makes no instance. */
   | { readonly type: 'unusable'; readonly message: string }
   /** Lines that the plugin logged as warnings or errors while it was measured. */
@@ -84,7 +85,7 @@ async function measured({ name, hot, calls = defaultCalls, empty, prepare }: Hoo
     const whole = await measure(running, calls, plan)
     return { type: 'measured', name, hot, measured: without(whole, loop), note: running.note?.() }
   } catch (error) {
-    return { type: 'failed', name, message: messageOf(error) }
+    return { type: 'failed', name, message: messageOf(error), late: error instanceof LateError }
   }
 }
 

@@ -15,8 +15,8 @@ export interface HookRow {
 
 export interface HookResults {
   readonly rows: readonly HookRow[]
-  /** Hooks that threw, with what they threw. */
-  readonly failed: readonly { readonly name: string; readonly message: string }[]
+  /** Hooks that threw, with what they threw; `late`: that did not settle in time. */
+  readonly failed: readonly { readonly name: string; readonly message: string; readonly late?: boolean }[]
   /** Warnings and errors that the plugin logged. */
   readonly logged: { readonly count: number; readonly first: string } | undefined
 }
@@ -33,7 +33,7 @@ export async function measureHooks(
   advance?: (name: string) => void,
 ): Promise<HookResults> {
   const rows: HookRow[] = []
-  const failed: { name: string; message: string }[] = []
+  const failed: { name: string; message: string; late: boolean }[] = []
   let logged: HookResults['logged']
   let unusable: string | undefined
   const take = (message: HookMessage): void => {

@@ -82,7 +82,7 @@ const armOf = (
 
 /** What keeps requests from being measured. */
 function hindranceOf(target: PluginTarget, error: unknown): Added {
-  if (error instanceof OtherStatusError) return otherStatus(target, error.status, error.text)
+  if (error instanceof OtherStatusError) return otherStatus(target, error)
   const why = error instanceof Error ? error.message : String(error)
   return { judgement: 'unusable', sentence: `not measured in requests: ${why}` }
 }

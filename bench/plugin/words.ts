@@ -31,8 +31,8 @@ export function hookTable({ rows }: HookResults): Table {
 /** One sentence each: throws, allocations, what else must be known. */
 export function hookSentences(target: PluginTarget, { rows, failed, logged }: HookResults): string[] {
   const lines = failed.map(
-    ({ name, message }) =>
-      `${name} threw: ${message} (on an exchange without sockets: no body can be read there)`,
+    ({ name, message, late }) =>
+      `${name} ${late ? 'was late' : 'threw'}: ${message} (on an exchange without sockets: no body can be read there)`,
   )
   for (const { name, note } of rows) if (note !== undefined) lines.push(`${name}: ${note}`)
   if (logged !== undefined)
@@ -121,8 +121,16 @@ function failuresOf(failing: readonly Block[], expect: number | undefined): stri
   return `requests failed with it in ${counted(failing.length, 'block')}, such as: ${faults.join('; ')}; ${counting}`
 }
 
+interface OtherStatus {
+  readonly status: number
+  /** First line of the body. */
+  readonly text: string
+  /** Of a fault, as the log of the load balancer says it. */
+  readonly reason?: string
+}
+
 /** What to do where the plugin answers otherwise than was waited for. */
-export function otherStatus(target: PluginTarget, status: number, text: string): Added {
+export function otherStatus(target: PluginTarget, { status, text, reason }: OtherStatus): Added {
   const { name, source, requests } = target
   const wanted = requests.expect ?? 200
   const said = text === '' ? '' : ` (${text})`
@@ -133,9 +141,11 @@ export function otherStatus(target: PluginTarget, status: number, text: string):
     `or have that answer measured (--expect ${status})`,
     ...(file === undefined ? [] : [`either may stand in ${file} beside it`]),
   ]
-  const remedy = /^MR_/.test(text) ? 'what its hooks throw stands below' : remedies.join('; ')
+  const remedy = /^MR_/.test(text) ? (reason ?? 'what its hooks do stands below') : remedies.join('; ')
+  // The very status that was waited for, but nothing that it has answered.
+  const not = status === wanted ? 'which is a fault, and no answer of its own' : `not with ${wanted}`
   return {
     judgement: 'unusable',
-    sentence: `not measured in requests: with ${name} they are answered with ${status}${said}, not with ${wanted}; ${remedy}`,
+    sentence: `not measured in requests: with ${name} they are answered with ${status}${said}, ${not}; ${remedy}`,
   }
 }

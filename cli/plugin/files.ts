@@ -1,7 +1,7 @@
 /** The files of a new plugin, from the templates of its kind. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { type CorePlace, commandText, typePlaces } from './core-place.ts'
+import type { CorePlace } from './core-place.ts'
 
 /** Kinds that something hosts today, and how a config uses a plugin of them. Each has a folder of templates. */
 export const useTexts = {
@@ -33,10 +33,10 @@ export const ignoreFile = '.gitignore'
 
 /** Text by file name. */
 export function pluginFiles(plugin: NewPlugin): Readonly<Record<string, string>> {
-  const { kind, name, core, folder } = plugin
+  const { kind, name, folder, version } = plugin
   // The config lies beside the folder.
   const place = `./${path.basename(folder)}/${name}.ts`
-  const words = { kind, name, package: packageName(name), path: quoted(place), command: commandText(core) }
+  const words = { kind, name, package: packageName(name), path: quoted(place) }
   const config = template(`${kind}/config.yaml.txt`, words)
   const requests = benchFile(kind, words)
   const bench =
@@ -47,18 +47,16 @@ export function pluginFiles(plugin: NewPlugin): Readonly<Record<string, string>>
     [`${name}.ts`]: template(`${kind}/plugin.ts.txt`, words),
     [`${name}.test.ts`]: template(`${kind}/test.ts.txt`, words),
     ...(requests === undefined ? {} : { [`${name}.bench.yaml`]: requests }),
-    'README.md': template('readme.md.txt', { ...words, config, bench, types: typesNote(core) }),
+    'README.md': template('readme.md.txt', { ...words, config, bench, core: coreVersion(plugin), version }),
     'package.json': json(manifest(plugin)),
     ...typeFiles(plugin),
     [ignoreFile]: template('gitignore.txt', words),
   }
 }
 
-/** Of a checkout, `plugin new` cannot know whether it has been built. */
-const typesNote = ({ isCheckout, root }: CorePlace): string =>
-  isCheckout
-    ? `The build takes the types of Millrace from \`dist/\` of its checkout: run \`npm run build\` in \`${root}\` once.`
-    : ''
+/** Of the running core, in `devDependencies`: where it lies, seen from the plugin. */
+const coreVersion = ({ core, folder }: NewPlugin): string =>
+  `file:${path.relative(folder, core.root).replaceAll('\\', '/')}`
 
 /** Only a filter is measured with requests of its own. */
 const benchFile = (kind: WritableKind, words: Readonly<Record<string, string>>): string | undefined =>
@@ -70,7 +68,8 @@ const quoted = (text: string): string => (/^[\w./-]+$/.test(text) ? text : JSON.
 const packageName = (name: string): string => `millrace-${name}`
 const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`
 
-function manifest({ kind, name, version }: NewPlugin): object {
+function manifest(plugin: NewPlugin): object {
+  const { kind, name, version } = plugin
   return {
     name: packageName(name),
     version: '0.1.0',
@@ -81,19 +80,18 @@ function manifest({ kind, name, version }: NewPlugin): object {
     files: ['dist'],
     engines: { node: '>=24' },
     scripts: {
-      test: 'millrace plugin test .',
+      test: 'millrace plugin test',
       bench: `millrace bench plugin ./${name}.ts`,
       build: 'tsc -p tsconfig.build.json',
       prepack: 'npm run build',
     },
     peerDependencies: { millrace: `^${version}` },
-    devDependencies: { '@types/node': '^24.0.0', typescript: '>=5.9' },
+    devDependencies: { '@types/node': '^24.0.0', millrace: coreVersion(plugin), typescript: '>=5.9' },
   }
 }
 
-/** For the editor and tsc; Node itself reads none of it. */
-function typeFiles({ name, folder, core }: NewPlugin): Record<string, string> {
-  const { paths, buildPaths, typeRoots } = typePlaces(core, folder)
+/** For the editor and tsc; Node itself reads none of it. Types come from node_modules, by links or installed. */
+function typeFiles({ name }: NewPlugin): Record<string, string> {
   const compilerOptions = {
     target: 'es2024',
     lib: ['es2024', 'esnext.disposable'],
@@ -104,10 +102,8 @@ function typeFiles({ name, folder, core }: NewPlugin): Record<string, string> {
     ...{ erasableSyntaxOnly: true, verbatimModuleSyntax: true, isolatedModules: true },
     ...{ allowImportingTsExtensions: true, rewriteRelativeImportExtensions: true },
     types: ['node'],
-    typeRoots,
-    paths,
   }
-  const build = { noEmit: false, rootDir: '.', outDir: 'dist', declaration: true, paths: buildPaths }
+  const build = { noEmit: false, rootDir: '.', outDir: 'dist', declaration: true }
   return {
     'tsconfig.json': json({ compilerOptions, include: ['*.ts'] }),
     'tsconfig.build.json': json({

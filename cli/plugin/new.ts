@@ -10,6 +10,7 @@ import { UsageError } from '../failure.ts'
 import type { Host } from '../main.ts'
 import { commandText, corePlace } from './core-place.ts'
 import { ignoreFile, pluginFiles, useTexts, type WritableKind } from './files.ts'
+import { linkCore } from './links.ts'
 
 export interface NewOptions {
   readonly dir?: string
@@ -40,6 +41,7 @@ export function newPlugin(
   mkdirSync(folder, { recursive: true })
   // `wx`: what has come between the look and now is not written over either.
   for (const [file, text] of files) writeFileSync(path.join(folder, file), text, { flag: 'wx' })
+  linkCore(folder, core)
   const shown = path.relative(terminal.directory, folder) || '.'
   const source = path.join(shown, `${name}.ts`)
   terminal.out(`${shown}: ${files.map(([file]) => file).join(', ')}\n`)

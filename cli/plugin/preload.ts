@@ -2,6 +2,7 @@
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
+import { MillraceError } from '../../core/host/errors.ts'
 import { explainFault } from '../../core/host/load-errors.ts'
 import { installResolver } from '../../core/host/resolver.ts'
 import { testFile } from './test-files.ts'
@@ -20,9 +21,21 @@ async function load(location: string): Promise<void> {
     const shown = path.relative(process.cwd(), location)
     const source = { specifier: `./${shown}`, kind: 'path', location } as const
     const what = error instanceof Error ? await explainFault(error, source) : undefined
+    if (what !== undefined) end(`MR_PLUGIN_LOAD ${shown} cannot be loaded: ${what}`)
+    // What we refuse says what is wrong; a stack of ours would only hide it.
+    if (error instanceof MillraceError) end(`${error.code} ${shown}${lineOf(error, location)}: ${error.message}`)
     // It was loaded, and threw: its stack says where.
-    if (what === undefined) throw error
-    process.stderr.write(`millrace: MR_PLUGIN_LOAD ${shown} cannot be loaded: ${what}\n`)
-    process.exit(1)
+    throw error
   }
+}
+
+/** `:7`, where the stack leads to that line of the file. */
+function lineOf({ stack = '' }: Error, location: string): string {
+  const frame = stack.split('\n').find((line) => line.includes(pathToFileURL(location).href))
+  return /(:\d+):\d+\)?$/.exec(frame ?? '')?.[1] ?? ''
+}
+
+function end(message: string): never {
+  process.stderr.write(`millrace: ${message}\n`)
+  process.exit(1)
 }

@@ -1,6 +1,7 @@
 /** Kind `health-source`: finds out which backends can serve. One instance per service, on the main thread of a
  * stand-alone LB server or in an orchestrator worker. It reports raw results; `rise`, `fall` and `initial` are applied by
- * the core, so every source behaves alike. */
+ * the core, so every source behaves alike. An instance whose code throws outside of `update` and `context.clock` is stopped and made
+ * anew (see `process.ts`); what is known of the backends stays meanwhile. */
 import type { Member } from './algorithm.ts'
 import type { ConfigStore } from './config-store.ts'
 import type { PluginContext } from './plugin.ts'

@@ -5,6 +5,10 @@
  *
  * Time, chance, network and store are always these, never the platform's, so that a fleet can be simulated from a seed. A driver
  * that opens its own connections (a database client) is the exception, and is then tested on the real thing.
+ *
+ * What the plugin's code throws outside of any call (in a raw timer, an event handler, a rejection that nobody handles) is attributed by
+ * its stack, or by who has begun it, and nobody knows in what state it left the instance: that is stopped, and another is made after a
+ * pause, which doubles up to 30 s while it goes on. Meanwhile calls fail as those of a server that is away.
  */
 import type { ConfigStore } from './config-store.ts'
 import type { PluginContext, Timer } from './plugin.ts'

@@ -60,6 +60,7 @@ export const errorTable = {
   MR_LISTEN: { text: 'A listener cannot be opened' },
   MR_TLS: { text: 'A certificate or its key cannot be used' },
   MR_THREAD: { text: 'A data thread died' },
+  MR_UNCAUGHT: { text: 'An error that nobody caught has ended the process' },
   // answers of our own
   MR_BAD_REQUEST: { text: 'The request is malformed', status: 400 },
   MR_REQUEST_TIMEOUT: { text: 'The request did not arrive in time', status: 408 },

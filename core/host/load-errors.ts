@@ -1,8 +1,8 @@
 /** Turns what Node says about a module that does not load into what its author has to do. */
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { PluginSource } from '../config/snapshot.ts'
 import { closest, didYouMean } from './did-you-mean.ts'
 import { placeWhileLoading, shownFile } from './error-place.ts'
@@ -33,10 +33,11 @@ export async function explainLoadError(error: unknown, source: PluginSource): Pr
   return loadError(source, withoutVersions(what), error)
 }
 
-/** What is wrong with a module that could not be loaded, its place and the fix; undefined where it was loaded, and threw. */
+/** What is wrong with a module that could not be loaded, its place and the fix; undefined where it threw something of its own. */
 export async function explainFault(error: Error, source: PluginSource): Promise<string | undefined> {
   const what =
     (await explainUnexported(error, source)) ??
+    (await explainUndefined(error, source)) ??
     explainSyntax(error, source) ??
     (await explainMissing(error, source))
   return what === undefined ? undefined : withoutVersions(what)
@@ -55,7 +56,34 @@ async function explainUnexported(error: NodeError, source: PluginSource): Promis
   const [, from, name] = unexported
   const meant = didYouMean(name, await valuesOf(from))
   const hint = meant === '' ? '; if' : `${meant} If`
-  return `${from} has no export "${name}"${hint} ${name} is a type, write: import type { ${name} } from '${from}'${frame(error, source)}`
+  const place = (await importFrame(error, source, name)) ?? frame(error, source)
+  return `${from} has no export "${name}"${hint} ${name} is a type, write: import type { ${name} } from '${from}'${place}`
+}
+
+/** Where the name is imported: Node shows the first place where it stands, which may be any other. As {@link frame}. */
+async function importFrame(error: Error, source: PluginSource, name: string): Promise<string | undefined> {
+  const url = /^file:\S+?(?=:\d+$)/m.exec(withoutVersions(error.stack ?? ''))?.[0]
+  const file = url === undefined ? source.location : fileURLToPath(url)
+  const text = await readFile(file, 'utf8').catch(() => '')
+  const clause = new RegExp(`^[ \\t]*(?:import|export)\\b[^'"]*?[{,\\s](${name})\\b[^'"]*?from\\s*['"]`, 'm').exec(text)
+  if (!clause) return undefined
+  const at = clause.index + clause[0].search(new RegExp(`[{,\\s]${name}\\b`)) + 1
+  const before = text.slice(0, at).split('\n')
+  const code = text.split('\n')[before.length - 1]
+  const shown = shownFile(pathToFileURL(file).href, source)
+  return ['', `${shown}:${before.length}`, code, `${' '.repeat(before.at(-1)?.length ?? 0)}${'^'.repeat(name.length)}`].join('\n')
+}
+
+/** A name of ours that was not imported, or is misspelt where it is used. */
+async function explainUndefined(error: Error, source: PluginSource): Promise<string | undefined> {
+  const name = error instanceof ReferenceError ? /^(\w+) is not defined$/.exec(error.message)?.[1] : undefined
+  if (name === undefined) return undefined
+  const names = await valuesOf('millrace')
+  const meant = names.includes(name) ? name : closest(name, names, 2)
+  if (meant === undefined) return undefined
+  const hint = meant === name ? '' : ` — did you mean "${meant}"?`
+  const place = placeWhileLoading(error, source) ?? source.specifier
+  return `${place}: ${name} is not defined${hint}; write: import { ${meant} } from 'millrace'`
 }
 
 /** What can be imported from there, of modules that do nothing when they are imported. */

@@ -6,6 +6,8 @@ import type { Log, Metrics } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from './clock.ts'
 import type { MillraceError } from './errors.ts'
 import { createInstance } from './instance.ts'
+import { KeptStore } from './kept-store.ts'
+import { type MainUses, startMainUse } from './main-use.ts'
 import type { PluginRegistry } from './registry.ts'
 
 export interface StoreDeps {
@@ -24,6 +26,8 @@ export interface StoreDeps {
   readonly metrics?: Metrics
   /** A timer or a release of the store threw, and it was logged. */
   onFault?(error: MillraceError): void
+  /** Absent: it is not made anew where its code throws outside of any hook. */
+  readonly uses?: MainUses
 }
 
 export interface OpenStore {
@@ -51,19 +55,27 @@ export async function openStore(use: PluginUse, deps: StoreDeps): Promise<OpenSt
     random,
     log,
     metrics = noMetrics,
+    uses,
   } = deps
-  const made = await createInstance(registry.find('config-store', use.use), 'config-store', use.options, {
-    id: 'store',
-    path: use.path,
-    directory,
-    clock,
-    random: () => random(),
-    log,
-    metrics,
-    onFault: (error) => deps.onFault?.(error),
-    fleet,
-    node,
-    data: resolve(data),
+  const loaded = registry.find('config-store', use.use)
+  const store = new KeptStore()
+  const made = await startMainUse<'config-store'>({
+    ...{ loaded, id: 'store', clock, log, uses },
+    make: () =>
+      createInstance(loaded, 'config-store', use.options, {
+        id: 'store',
+        path: use.path,
+        directory,
+        clock,
+        random: () => random(),
+        log,
+        metrics,
+        onFault: (error) => deps.onFault?.(error),
+        fleet,
+        node,
+        data: resolve(data),
+      }),
+    changed: (instance, use) => store.use(instance, (work) => use.inside(work)),
   })
-  return { store: made.instance, stop: () => made.stop() }
+  return { store, stop: () => made.stop() }
 }

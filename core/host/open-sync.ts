@@ -5,11 +5,13 @@ import { readSync } from '../config/uses.ts'
 import type { ConfigStore, RevisionRef } from '../contracts/config-store.ts'
 import type { ConfigSync } from '../contracts/config-sync.ts'
 import type { Log, Metrics } from '../contracts/plugin.ts'
-import type { FleetNode } from '../contracts/process.ts'
+import type { FleetNode, Members } from '../contracts/process.ts'
 import { StoreMembers } from '../fleet/members.ts'
 import { FleetNetwork } from '../fleet/network.ts'
 import type { RawClock } from './clock.ts'
-import { createInstance, type PluginInstance } from './instance.ts'
+import { MillraceError } from './errors.ts'
+import { createInstance } from './instance.ts'
+import { type MainUse, type MainUses, startMainUse } from './main-use.ts'
 import type { PluginRegistry } from './registry.ts'
 
 export interface SyncDeps {
@@ -29,6 +31,8 @@ export interface SyncDeps {
   random(): number
   readonly log: Log
   readonly metrics: Metrics
+  /** Absent: it is not made anew where its code throws outside of any hook. */
+  readonly uses?: MainUses
   hint(document: string, revision?: RevisionRef): void
   bus(state: 'up' | 'down'): void
 }
@@ -67,13 +71,15 @@ export async function openSync(use: SyncUse, deps: SyncDeps): Promise<OpenSync> 
     random,
     log,
     metrics,
+    uses,
   } = deps
   const members = new StoreMembers({ self, store, clock, random: () => random(), log })
   const network = new FleetNetwork({
     ...{ fleet, self, keys: fleetKeys, clock, log },
     dropped: (reason) => metrics.counter(`messages_dropped_${reason}`, `Messages dropped: ${reason}.`).add(),
   })
-  let made: PluginInstance<'config-sync'> | undefined
+  const outside = (work: () => void): void => (uses ? uses.outside(work) : work())
+  let made: MainUse<'config-sync'> | undefined
   const stop = async (): Promise<void> => {
     // The plugin may say goodbye.
     await made?.stop()
@@ -81,18 +87,57 @@ export async function openSync(use: SyncUse, deps: SyncDeps): Promise<OpenSync> 
     await network.close()
   }
   try {
-    made = await createInstance(registry.find('config-sync', use.use), 'config-sync', use.options, {
-      ...{ id: 'sync', path: use.path, directory, clock, log, metrics },
-      ...{ store, fleet, fleetKeys, documents, members },
-      random: () => random(),
-      network: network.for(`config-sync ${use.use}`),
-      hint: (document, revision) => deps.hint(document, revision),
-      bus: (state) => deps.bus(state),
+    const loaded = registry.find('config-sync', use.use)
+    made = await startMainUse<'config-sync'>({
+      ...{ loaded, id: 'sync', clock, log, uses },
+      make: (isCurrent) =>
+        createInstance(loaded, 'config-sync', use.options, {
+          ...{ id: 'sync', path: use.path, directory, clock, log, metrics },
+          ...{ store, fleet, fleetKeys, documents, members: membersWhile(isCurrent, members) },
+          random: () => random(),
+          network: network.for(`config-sync ${use.use}`),
+          hint(document, revision) {
+            if (isCurrent()) outside(() => deps.hint(document, revision))
+          },
+          bus(state) {
+            if (isCurrent()) outside(() => deps.bus(state))
+          },
+        }),
+      changed(instance) {
+        // Without an instance nothing is hinted: the store is polled.
+        if (!instance) deps.bus('down')
+      },
     })
     await network.ready()
-    return { sync: made.instance, stop }
+    return { sync: syncOf(made), stop }
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** Changes are told to the instance while it is heard. */
+function membersWhile(isCurrent: () => boolean, members: Members): Members {
+  return {
+    self: members.self,
+    all: () => members.all(),
+    watch(changed) {
+      const watching = members.watch(() => (isCurrent() ? changed() : watching.cancel()))
+      return watching
+    },
+  }
+}
+
+/** What is announced while there is no instance stays in the outbox. */
+function syncOf(use: MainUse<'config-sync'>): ConfigSync {
+  // Which kind of sync it is does not change: all its instances are of the same code and options.
+  if (use.instance && !use.instance.announce) return {}
+  return {
+    async announce(document, revision) {
+      const { instance } = use
+      const message = 'the plugin of the sync has thrown outside of any hook, and is made anew'
+      if (!instance) throw new MillraceError('MR_NETWORK', message)
+      await use.inside(() => instance.announce?.(document, revision))
+    },
   }
 }

@@ -6,6 +6,7 @@ import type { OptionProblem } from '../config/catalog.ts'
 import { slotKeys } from '../config/uses.ts'
 import type { PluginDefinition } from '../contracts/plugin.ts'
 import { MillraceError } from './errors.ts'
+import { LateError } from './instance-scope.ts'
 import { type Issue, type WordedIssue, wordsOf } from './issue-words.ts'
 import { KeyChecker } from './unknown-keys.ts'
 
@@ -73,8 +74,9 @@ function validate(schema: StandardSchemaV1, value: unknown): StandardSchemaV1.Re
   try {
     result = schema['~standard'].validate(value)
   } catch (error) {
+    const what = error instanceof LateError ? 'was late' : 'threw'
     return {
-      issues: [{ message: `the plugin’s schema threw: ${error instanceof Error ? error.message : error}` }],
+      issues: [{ message: `the plugin’s schema ${what}: ${error instanceof Error ? error.message : error}` }],
     }
   }
   if (!('then' in result)) return result

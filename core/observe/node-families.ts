@@ -50,14 +50,14 @@ export const nodeFamilies: readonly Family[] = [
   {
     name: 'millrace_plugins_faulted_total',
     type: 'counter',
-    help: 'Plugins that threw, or picked what they must not.',
+    help: 'Faults of plugins: a throw, a missed deadline, a pick of what must not be picked.',
     labels: [],
     read: ({ reader }) => [[none, reader.total(threadLayout.pluginFaults)]],
   },
   {
     name: 'millrace_plugins_unhealthy',
     type: 'gauge',
-    help: '1 while a plugin has had 10 faults or more within the last minute, or is replaced by another version or a stand-in; plugins that were never at fault are not listed.',
+    help: '1 while a plugin has had 10 faults or more within the last minute, or is replaced by another version or a stand-in, or waits to be made anew; plugins that were never at fault are not listed.',
     labels: ['kind', 'plugin'],
     read: (sources) => perPlugin(sources, ({ healthy }) => Number(!healthy)),
   },
@@ -71,7 +71,7 @@ export const nodeFamilies: readonly Family[] = [
   {
     name: 'millrace_plugins_crashes_total',
     type: 'counter',
-    help: 'Data threads that the code of a plugin has ended by a throw outside of its hooks.',
+    help: 'Throws of a plugin outside of its hooks: each has ended a data thread or, on the main thread, its instances.',
     labels: ['kind', 'plugin'],
     read: (sources) => perPlugin(sources, ({ crashes }) => crashes),
   },

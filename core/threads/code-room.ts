@@ -13,6 +13,7 @@ import type { PluginSource } from '../config/snapshot.ts'
 import { type AnyPlugin, threadKinds } from '../contracts/plugin.ts'
 import { type CodeFiles, readCode } from '../host/code-hash.ts'
 import { MillraceError } from '../host/errors.ts'
+import { LateError } from '../host/instance-scope.ts'
 import { explainLoadError } from '../host/load-errors.ts'
 import { loadPlugin } from '../host/loader.ts'
 import type { LoadedPlugin } from '../host/registry.ts'
@@ -97,7 +98,7 @@ export class CodeRoom {
     }
     const validate = (value: unknown) => {
       const answer = ask({ type: 'validate', value })
-      if (answer.type === 'threw') throw new Error(answer.message)
+      if (answer.type === 'threw') throw thrown(answer)
       if (answer.type === 'late') return Promise.resolve({ value })
       // The room reads them again where it needs them: what a schema makes of options may be more than data.
       return answer.type === 'issues' ? { issues: answer.issues } : { value }
@@ -108,7 +109,7 @@ export class CodeRoom {
     const buildTable = (members: readonly unknown[], options: unknown): Uint8Array => {
       const answer = ask({ type: 'table', members, options })
       if (answer.type === 'table') return answer.bytes
-      throw new Error(answer.type === 'threw' ? answer.message : 'the options do not hold')
+      throw answer.type === 'threw' ? thrown(answer) : new Error('the options do not hold')
     }
     return {
       api: 1,
@@ -232,6 +233,8 @@ class Room {
     if (Atomics.load(this.#signal, 1) === 1) return this.#gone()
     this.#now.postMessage({ task, question })
     if (Atomics.wait(this.#signal, 0, 0, this.#longestMs) === 'timed-out') {
+      this.#late = true
+      this.#why = `no answer within ${this.#longestMs / 1000} s`
       void this.end()
       return { type: 'threw', message: `no answer within ${this.#longestMs / 1000} s`, late: true }
     }
@@ -250,9 +253,13 @@ class Room {
   }
 
   #ended(): MillraceError {
-    return new MillraceError('MR_THREAD', `its code ended the thread that tried it: ${this.#why}`)
+    const ended = this.#late ? 'it was ended' : 'its code ended the thread that tried it'
+    return new MillraceError('MR_THREAD', `${ended}: ${this.#why}`)
   }
 }
+
+const thrown = ({ message, late }: Extract<Answer, { type: 'threw' }>): Error =>
+  late ? new LateError(message) : new Error(message)
 
 async function readFiles(source: PluginSource): Promise<CodeFiles> {
   try {

@@ -3,11 +3,10 @@
  * for a filter that fails each request would bury the main thread under its lines.
  */
 import type { Clock, Log, PluginKind, Timer } from '../contracts/plugin.ts'
+import { FaultLines } from './fault-lines.ts'
 import type { FromThread } from './messages.ts'
 
 const batchMs = 100
-/** Lines of one hook of a plugin, per second. */
-const linesPerSecond = 20
 
 /** Something that a plugin did wrong. */
 export interface PluginFault {
@@ -39,23 +38,20 @@ export interface FaultReportDeps {
 
 export class FaultReport {
   readonly #deps: FaultReportDeps
+  readonly #lines: FaultLines
   #counts = new Map<string, FaultCount>()
-  #lines = new Map<string, number>()
   #batch: Timer | undefined
-  #second: Timer | undefined
 
   constructor(deps: FaultReportDeps) {
     this.#deps = deps
+    this.#lines = new FaultLines(deps.clock, deps.log)
   }
 
   add(fault: PluginFault): void {
     this.#count(fault)
     if (fault.level === 'logged') return
-    const name = `${fault.kind} ${fault.plugin} in ${fault.hook}`
-    const lines = (this.#lines.get(name) ?? 0) + 1
-    this.#lines.set(name, lines)
-    if (this.#second === undefined) this.#second = this.#deps.clock.after(1000, () => this.#tellLeftOut())
-    if (lines <= linesPerSecond) this.#deps.log[fault.level](fault.message, fault.fields)
+    const of = `${fault.kind} ${fault.plugin} in ${fault.hook}`
+    this.#lines.write(of, fault.level, fault.message, fault.fields)
   }
 
   /** Sends what has been counted. */
@@ -73,16 +69,5 @@ export class FaultReport {
     const cause = String(fields.cause ?? '').split('\n')[0]
     this.#counts.set(key, { kind, plugin, count, hook, message: cause })
     this.#batch ??= this.#deps.clock.after(batchMs, () => this.flush())
-  }
-
-  #tellLeftOut(): void {
-    this.#second = undefined
-    const lines = this.#lines
-    this.#lines = new Map()
-    for (const [name, count] of lines) {
-      if (count <= linesPerSecond) continue
-      const message = `${count - linesPerSecond} more faults of ${name} within this second are not logged`
-      this.#deps.log.warn(message, { code: 'MR_PLUGIN_FAULT' })
-    }
   }
 }

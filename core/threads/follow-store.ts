@@ -84,11 +84,12 @@ export class StoreFollower {
     const boot = randomUUID()
     const address = withNodePort(node.advertise)
     const self = { id: node.id, boot, role: 'lb', address, zone: node.zone } as const
+    const uses = server.mainUses
     this.#store = this.#options.store
       ? { store: this.#options.store, stop: async () => {} }
       : await openStore(storeUse ?? { use: '', options: {}, path: 'store' }, {
           ...{ registry, fleet, node: { id: node.id, boot }, data: node.data, directory, clock, log },
-          random,
+          ...{ random, uses },
           metrics: server.metricsOf('store', storeUse?.use ?? ''),
         })
     const { store } = this.#store
@@ -109,7 +110,7 @@ export class StoreFollower {
     this.#lease.start()
     this.#sync = await openSync(use, {
       ...{ fleet, fleetKeys, registry, store, self, documents: followed },
-      ...{ directory, clock, random, log },
+      ...{ directory, clock, random, log, uses },
       metrics: server.metricsOf('sync', use.use),
       hint: (document, revision) => {
         engine.hint(document, revision)
@@ -121,7 +122,7 @@ export class StoreFollower {
       },
     })
     const metrics = server.metricsOf('lock', 'store')
-    const parts = { registry, store, fleet, self, clock, random, log, metrics }
+    const parts = { registry, store, fleet, self, clock, random, log, metrics, uses }
     this.#relay = await openRelay({ ...parts, sync: this.#sync.sync, documents: followed })
     const { backup } = config.bootstrap
     if (backup) this.#backups = await openBackups(backup, { ...parts, env: this.#options.env ?? process.env })

@@ -4,9 +4,10 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { HealthUse, ServiceConfig } from '../config/snapshot.ts'
-import type { HealthTarget } from '../contracts/health-source.ts'
+import type { HealthContext, HealthTarget } from '../contracts/health-source.ts'
 import type { Clock, Log, Metrics } from '../contracts/plugin.ts'
-import { createInstance, type PluginInstance } from '../host/instance.ts'
+import { createInstance } from '../host/instance.ts'
+import { type MainUse, type MainUses, startMainUse } from '../host/main-use.ts'
 import type { PluginRegistry } from '../host/registry.ts'
 import type { PlacedService } from '../proxy/thread-snapshot.ts'
 import { type BackendHealth, HealthStates } from './health-state.ts'
@@ -23,6 +24,8 @@ export interface HealthDeps {
   metrics(id: string, plugin: string): Metrics
   /** A source threw, and it was logged. */
   fault?(plugin: string, hook: string, error: Error): void
+  /** Absent: sources are not made anew where their code throws outside of any hook. */
+  readonly uses?: MainUses
   /** False: somebody else probes, and no source is made. */
   readonly enabled: boolean
 }
@@ -30,7 +33,7 @@ export interface HealthDeps {
 type Source = {
   readonly use: HealthUse
   readonly tls: ServiceConfig['tls']
-  readonly plugin: PluginInstance<'health-source'>
+  readonly plugin: MainUse<'health-source'>
   /** Results count only while this is the source of its service. */
   live: boolean
 }
@@ -141,47 +144,57 @@ export class HealthRunner {
     directory: string | undefined,
   ): Promise<Source> {
     const id = `service/${config.name}/health`
-    const { clock, random, log } = this.#deps
-    const report =
-      (authoritative: boolean) => (target: string, result: Parameters<HealthStates['report']>[2]) => {
-        if (!source.live) return
-        // A late result says that this process was busy, not that the backend was.
-        if (!authoritative && this.#deps.stalls.recent()) return
-        this.#states.report(config.name, target, result, authoritative)
-      }
+    const { clock, random, log, uses } = this.#deps
+    const loaded = registry.find('health-source', use.use)
     const source: { -readonly [K in keyof Source]?: Source[K] } & { live: boolean } = { live: false }
     source.use = use
     source.tls = config.tls
-    source.plugin = await createInstance(
-      registry.find('health-source', use.use),
-      'health-source',
-      use.options,
-      {
-        id,
-        path: use.path,
-        directory,
-        clock,
-        random,
-        log,
-        metrics: this.#deps.metrics(id, use.use),
-        onFault: (error) => this.#deps.fault?.(use.use, error.hook ?? 'timer', error),
-        intervalMs: use.intervalMs,
-        timeoutMs: use.timeoutMs,
-        store: undefined,
-        report: report(false),
-        set: report(true),
+    source.plugin = await startMainUse<'health-source'>({
+      ...{ loaded, id, clock, log, uses },
+      make: (isCurrent) => {
+        const isHeard = (): boolean => source.live && isCurrent()
+        return createInstance(loaded, 'health-source', use.options, {
+          id,
+          path: use.path,
+          directory,
+          clock,
+          random,
+          log,
+          metrics: this.#deps.metrics(id, use.use),
+          onFault: (error) => this.#deps.fault?.(use.use, error.hook ?? 'timer', error),
+          intervalMs: use.intervalMs,
+          timeoutMs: use.timeoutMs,
+          store: undefined,
+          report: this.#report(config.name, isHeard, false),
+          set: this.#report(config.name, isHeard, true),
+        })
       },
-    )
+      // One that was made anew learns what to watch. What is known of the backends stays meanwhile.
+      changed: (_instance, plugin) => {
+        const placed = this.#services.get(config.name)
+        if (source.live && placed) this.#update({ use, plugin }, placed.config)
+      },
+    })
     return source as Source
   }
 
-  #update(source: Source, config: ServiceConfig): void {
+  #report(service: string, isHeard: () => boolean, authoritative: boolean): HealthContext['report'] {
+    return (target, result) => {
+      if (!isHeard()) return
+      // A late result says that this process was busy, not that the backend was.
+      if (!authoritative && this.#deps.stalls.recent()) return
+      this.#states.report(service, target, result, authoritative)
+    }
+  }
+
+  /** Where there is no instance now, the next one is told. */
+  #update({ plugin, use }: Pick<Source, 'plugin' | 'use'>, config: ServiceConfig): void {
     try {
-      source.plugin.instance.update(targetsOf(config))
+      plugin.inside(() => plugin.instance?.update(targetsOf(config)))
     } catch (error) {
       const service = config.name
-      this.#deps.fault?.(source.use.use, 'update', error as Error)
-      this.#deps.log.error('health source threw in update', { plugin: source.use.use, service, error })
+      this.#deps.fault?.(use.use, 'update', error as Error)
+      this.#deps.log.error('health source threw in update', { plugin: use.use, service, error })
     }
   }
 

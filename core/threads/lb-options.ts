@@ -3,6 +3,7 @@ import type { Config } from '../config/snapshot.ts'
 import type { Log } from '../contracts/plugin.ts'
 import type { RawClock } from '../host/clock.ts'
 import type { PluginRegistry } from '../host/registry.ts'
+import type { MainPlugins } from './main-plugins.ts'
 
 export interface LbServerOptions {
   readonly config: Config
@@ -11,6 +12,8 @@ export interface LbServerOptions {
   readonly log: Log
   /** Already loaded plugins of the main thread; absent: they are loaded from the config. */
   readonly registry?: PluginRegistry
+  /** Of whoever catches what is thrown on this thread; absent: nobody does. */
+  readonly main?: MainPlugins
   readonly clock?: RawClock
   readonly random?: () => number
   /** Versions of plugin code that a data thread loads before it is replaced; default 200. */

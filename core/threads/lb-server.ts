@@ -10,6 +10,7 @@ import type { SyncState } from '../config/sync/state.ts'
 import type { Log, Metrics, PluginKind } from '../contracts/plugin.ts'
 import { type RawClock, systemClock } from '../host/clock.ts'
 import { loadRegistry } from '../host/loader.ts'
+import type { MainUses } from '../host/main-use.ts'
 import type { PluginRegistry } from '../host/registry.ts'
 import { withoutVersions } from '../host/resolver.ts'
 import type { AdminListener } from '../observe/admin.ts'
@@ -25,6 +26,7 @@ import { ThreadDrain } from './drain-threads.ts'
 import { longestHistory } from './handover.ts'
 import { HealthRunner } from './health.ts'
 import type { BoundListener, LbServerOptions } from './lb-options.ts'
+import { MainPlugins } from './main-plugins.ts'
 import { type FromThread, toError } from './messages.ts'
 import { Overrides } from './overrides.ts'
 import { PluginHealth } from './plugin-health.ts'
@@ -77,6 +79,7 @@ export class LbServer {
   readonly #overrides: Overrides
   readonly #seeing: Seeing
   readonly #pluginHealth: PluginHealth
+  readonly #main: MainPlugins
   readonly #hurry = new AbortController()
   #admin: AdminListener | undefined
   #threadDrain: ThreadDrain | undefined
@@ -99,6 +102,9 @@ export class LbServer {
     const rows = threads + Number(changing && threads > 0)
     this.#state = new SharedState(rows)
     this.#pluginHealth = new PluginHealth(clock, (kind, plugin) => this.#instead(kind, plugin))
+    this.#main = options.main ?? new MainPlugins({ clock, log })
+    this.#main.know(registry.list())
+    this.#main.count((plugin, message) => this.#pluginHealth.threwOutside(plugin, message))
     this.#stalls = new StallWatch(clock)
     this.#accessLog = new AccessLogSwitch(clock, log)
     const { table, metrics } = this.#state
@@ -111,6 +117,7 @@ export class LbServer {
       table,
       stalls: this.#stalls,
       metrics: (id, plugin) => pluginMetrics.of(id, plugin),
+      uses: this.#main,
       enabled: options.config.bootstrap.probing === 'self',
       fault: (plugin, hook, { message }) =>
         this.#pluginHealth.faulted({ kind: 'health-source', plugin, hook, message, count: 1 }),
@@ -212,6 +219,7 @@ export class LbServer {
    * @param registry the plugins that the config was checked against; absent: they stay what they are
    */
   async apply(config: Config, registry?: PluginRegistry): Promise<ApplyResult> {
+    if (registry) this.#main.know(registry.list())
     const result = await this.#applier.apply(config, registry)
     if (result.status !== 'superseded') {
       this.#lastReload = { ok: result.status !== 'refused', at: this.#clock.wall() }
@@ -232,6 +240,11 @@ export class LbServer {
   /** Says what the config store is doing, from now on. */
   showSync(state: () => SyncState): void {
     this.#sync = state
+  }
+
+  /** Plugins of the main thread are made under these. */
+  get mainUses(): MainUses {
+    return this.#main
   }
 
   /** Metrics of a plugin of the main thread. */
@@ -308,14 +321,16 @@ export class LbServer {
     await this.#health.stop()
     await this.#overrides.stop()
     this.#stalls.stop()
+    this.#main.stop()
     await this.#accessLog.close()
     await this.#admin?.close()
   }
 
   #instead(kind: PluginKind, name: string): string | undefined {
-    return this.#applier.plugins.find(
+    const found = this.#applier.plugins.find(
       ({ definition }) => definition.kind === kind && definition.name === name,
-    )?.instead
+    )
+    return found?.instead ?? this.#main.down(kind, name)
   }
 
   /** An error outside of any hook ends a thread: whose was it? */

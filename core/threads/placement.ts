@@ -7,6 +7,7 @@ import type { ServiceConfig, Snapshot } from '../config/snapshot.ts'
 import type { Member } from '../contracts/algorithm.ts'
 import type { PluginKind } from '../contracts/plugin.ts'
 import { MillraceError } from '../host/errors.ts'
+import { LateError } from '../host/instance-scope.ts'
 import { parseOptions } from '../host/options.ts'
 import type { LoadedPlugin, PluginRegistry } from '../host/registry.ts'
 import type { PlacedService } from '../proxy/thread-snapshot.ts'
@@ -104,7 +105,7 @@ export function memberOf(backend: ServiceConfig['backends'][number]): Member {
 /**
  * The table of an algorithm that has one.
  * @param options parsed
- * @throws MR_PLUGIN_FAULT, MR_PLUGIN_SHAPE
+ * @throws MR_PLUGIN_FAULT, MR_PLUGIN_TIMEOUT, MR_PLUGIN_SHAPE
  */
 export function buildTable(
   definition: LoadedPlugin<'algorithm'>['definition'],
@@ -117,8 +118,11 @@ export function buildTable(
     const bytes = definition.buildTable?.(members, options)
     if (bytes instanceof Uint8Array) return bytes
   } catch (cause) {
-    const message = `The algorithm "${name}": buildTable threw: ${(cause as Error).message}`
-    throw new MillraceError('MR_PLUGIN_FAULT', message, { plugin: name, hook: 'buildTable', path, cause })
+    const late = cause instanceof LateError
+    const what = late ? 'was late' : 'threw'
+    const message = `The algorithm "${name}": buildTable ${what}: ${(cause as Error).message}`
+    const code = late ? 'MR_PLUGIN_TIMEOUT' : 'MR_PLUGIN_FAULT'
+    throw new MillraceError(code, message, { plugin: name, hook: 'buildTable', path, cause })
   }
   const message = `The algorithm "${name}": buildTable must return a Uint8Array`
   throw new MillraceError('MR_PLUGIN_SHAPE', message, { plugin: name, hook: 'buildTable', path })

@@ -1,5 +1,5 @@
 /**
- * How well plugins do, on the main thread: their faults of the last minute, and the crashes of data threads that their code
+ * How well plugins do: their faults of the last minute, and the crashes of data threads that their code
  * has caused. A version of code that ends threads again and again is barred: it is not loaded any more while this process
  * lives. What can be mended by loading something else is `apply.ts`'s.
  */
@@ -21,7 +21,7 @@ export interface PluginState {
   readonly faults: number
   /** Within the window. */
   readonly recent: number
-  /** Data threads that it has ended since the process started. */
+  /** Throws outside of any hook since the process started: each has ended a data thread, or its instances on the main thread. */
   readonly crashes: number
   readonly healthy: boolean
   /** What serves in its place, and why. */
@@ -81,9 +81,7 @@ export class PluginHealth {
    * @returns true when that bars this version of it
    */
   crashed(loaded: LoadedPlugin, message: string): boolean {
-    const { kind, name } = loaded.definition
-    this.#book(kind, name).crashes++
-    this.faulted({ kind, plugin: name, count: 1, hook: 'outside of any hook', message })
+    this.threwOutside(loaded, message)
     if (loaded.source === 'built-in' || this.bar(loaded)) return false
     const now = this.#clock.now()
     const version = versionOf(loaded)
@@ -93,6 +91,12 @@ export class PluginHealth {
     this.#crashes.delete(version)
     this.#bars.set(version, { crashes: recent.length, message })
     return true
+  }
+
+  /** Its code threw outside of any hook: that has ended a data thread, or its instances on the main thread. */
+  threwOutside({ definition: { kind, name } }: LoadedPlugin, message: string): void {
+    this.#book(kind, name).crashes++
+    this.faulted({ kind, plugin: name, count: 1, hook: 'outside of any hook', message })
   }
 
   /** Why this version is not to be loaded; undefined: it may be. */

@@ -147,6 +147,25 @@ async function benched(directory: string, plugin: string) {
   return { judgement, out: said.join('\n') }
 }
 
+test('a throw is told with its reason and its line, also where its very status is waited for', {
+  timeout: 120_000,
+}, async () => {
+  const throwing = gate.replace("if (!exchange", "if (exchange.request.host !== '') throw new Error('no tenants')\n      if (!exchange")
+  const directory = folderWith({ 'gate.ts': throwing })
+  const measured = (...args: string[]) => runCli(['bench', 'plugin', 'gate.ts', '--quick', ...args], { directory })
+  const reason = 'filter gate failed in onRequest: Error: no tenants (at gate.ts:6)'
+  const answered =
+    'not measured in requests: with gate they are answered with 500 (MR_PLUGIN_FAULT: A plugin threw, or did what it must not)'
+  for (const [expected, words] of [
+    ['500', 'which is a fault, and no answer of its own'],
+    ['401', 'not with 401'],
+  ]) {
+    const { status, out } = await measured('--expect', expected)
+    expect(out.trimEnd().endsWith(`${answered}, ${words}; ${reason}`)).toBe(true)
+    expect(status).toBe(3)
+  }
+})
+
 test('the filter of `plugin new` is measured as it was written, with the headers that stand beside it', {
   timeout: 120_000,
 }, async () => {

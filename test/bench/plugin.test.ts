@@ -87,6 +87,14 @@ describe('hooks of a filter', () => {
     )
   })
 
+  test('that never settle are late, and have not thrown', { timeout: 60_000 }, async () => {
+    const found = await hooksOf(pluginText('filter', 'return { onRequest: () => new Promise(() => {}) }'))
+    expect(found.failed).toMatchObject([{ name: 'onRequest, awaited', late: true }])
+    expect(hookSentences({ kind: 'filter', name: 'mine' } as never, found)[0]).toMatch(
+      /^onRequest, awaited was late: not done in 5000 ms/,
+    )
+  })
+
   test('that return promises are awaited, that answer or log are said to', async () => {
     const found = await hooksOf(
       pluginText(

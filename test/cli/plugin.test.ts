@@ -30,7 +30,7 @@ test.each(
   expect(readme).not.toMatch(/\{\{|undefined/)
   // Where the README says that the config lies, and how it is checked from the folder of the plugin.
   expect(readme).toContain('In a config that lies beside this folder, such as `../millrace.yaml`')
-  const [, check] = /^millrace (check -c \S+)/m.exec(block(readme, 'sh')) ?? []
+  const [, check] = /^npx millrace (check -c \S+)/m.exec(block(readme, 'sh')) ?? []
   writeFileSync(path.join(directory, 'millrace.yaml'), block(readme, 'yaml'))
   expect(await callCli(check.split(' '), { directory: path.join(directory, 'my-own') })).toMatchObject({
     status: 0,

@@ -2,6 +2,7 @@
 import type { PluginKind } from '../../core/contracts/index.ts'
 import { algorithmCases, exerciseAlgorithm } from './algorithm.ts'
 import { hashCases, notHashedCases, tableCases } from './algorithm-hash.ts'
+import { checkPlugin } from '../../core/host/plugin-shape.ts'
 import type { Case, Subject } from './case.ts'
 import { breakerCases, exerciseBreaker, openingCases } from './circuit-breaker.ts'
 import { exerciseStore, storeCases } from './config-store.ts'
@@ -77,7 +78,11 @@ const kinds: { readonly [K in PluginKind]: Kind<K> } = {
   vip: outside,
 }
 
+/** @throws MR_PLUGIN_SHAPE for what is no plugin, or of a kind that there is none of: nobody knows how to test it */
 export function casesOf<K extends PluginKind>(subject: Subject<K>): readonly Case<K>[] {
+  const given = subject.plugin as Partial<Subject<K>['plugin']> | null | undefined
+  // Whatever else is wrong with its shape is told by the first of the tests.
+  if (!given?.kind || !Object.hasOwn(kinds, given.kind)) checkPlugin(given, 'The plugin')
   const kind = kinds[subject.plugin.kind] as unknown as Kind<K>
   return [...everyKindCases(subject, kind.exercise), ...kind.cases(subject)]
 }

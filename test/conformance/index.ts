@@ -73,7 +73,7 @@ const usualTimeoutMs = 30_000
 /**
  * Registers the tests of the plugin's kind with the runner.
  *
- * @throws TypeError for a skip that names no test, or gives no reason: a skip that is no longer needed must not hide anything
+ * @throws MR_PLUGIN_SHAPE for what is no plugin, or of no kind; TypeError for a skip that names no test, or gives no reason: a skip that is no longer needed must not hide anything
  */
 export function conformance<K extends PluginKind, S extends StandardSchemaV1>(
   plugin: PluginDefinition<K, S>,

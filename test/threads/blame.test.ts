@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { AnyPlugin } from '../../core/contracts/plugin.ts'
 import type { LoadedPlugin } from '../../core/host/registry.ts'
-import { blame, toldOf } from '../../core/threads/blame.ts'
+import { blame, codeUrl, toldOf } from '../../core/threads/blame.ts'
 
 const plugin = (name: string, more: Partial<LoadedPlugin>): LoadedPlugin => ({
   definition: { kind: 'filter', name } as AnyPlugin,
@@ -35,11 +35,23 @@ test.each([
     'at f (file:///app/core/a.ts:1:1)\n at g (file:///p/one.ts?millrace=aaaa:1:1)',
     'one',
   ],
+  ['a file in a folder of any name', 'at f (file:///p/(a)/one.ts?millrace=aaaa:3:4)', 'one'],
+  ['what an async function awaits', 'at async f (file:///p/one.ts?millrace=aaaa:3:4)', 'one'],
   ['another version', 'at f (file:///p/one.ts?millrace=cccc:3:4)', undefined],
   ['another package', 'at f (file:///p/node_modules/@acme/other/index.js:1:1)', undefined],
   ['nobody', 'at f (node:net:1:1)', undefined],
 ])('%s', (_, frames, name) => {
   expect(blame(`Error: boom\n    ${frames}`, plugins)?.definition.name).toBe(name)
+})
+
+test('what a message says is no frame', () => {
+  expect(blame('Error: file:///p/one.ts?millrace=aaaa:3:4\n    at f (node:net:1:1)', plugins)).toBeUndefined()
+})
+
+test('code of a version that nobody knows is found by the version in its URL', () => {
+  const frames = 'at f (file:///app/core/a.ts:1:1)\n    at g (file:///p/one.ts?millrace=cccc:3:4)'
+  expect(codeUrl(`Error: boom\n    ${frames}`)).toBe('file:///p/one.ts?millrace=cccc')
+  expect(codeUrl('Error: boom\n    at f (file:///app/core/a.ts:1:1)')).toBeUndefined()
 })
 
 test.each([

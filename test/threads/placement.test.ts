@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { definePlugin } from '../../core/contracts/plugin.ts'
+import { LateError } from '../../core/host/instance-scope.ts'
 import { builtIn, PluginRegistry } from '../../core/host/registry.ts'
 import type { PlacedService } from '../../core/proxy/thread-snapshot.ts'
 import { backendIds, placeServices } from '../../core/threads/placement.ts'
@@ -122,6 +123,26 @@ describe('placeServices', () => {
       plugin: 'heavy',
       hook: 'buildTable',
       path: expect.stringContaining('services.app.algorithm'),
+    })
+  })
+
+  test('one that is late is told as late, and not as one that has thrown', async () => {
+    const bench = new Bench()
+    const never = definePlugin({
+      api: 1,
+      kind: 'algorithm',
+      name: 'never',
+      options: z.strictObject({}),
+      create: () => ({ update() {}, pick: () => undefined }),
+      // As the thread says it where plugin code is tried.
+      buildTable: () => {
+        throw new LateError('no answer within 10 s')
+      },
+    })
+    bench.registry.add(builtIn(never))
+    await expect(bench.place({ app: pool(1, { algorithm: 'never' }) })).rejects.toMatchObject({
+      code: 'MR_PLUGIN_TIMEOUT',
+      message: 'The algorithm "never": buildTable was late: no answer within 10 s',
     })
   })
 })

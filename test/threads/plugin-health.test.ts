@@ -55,6 +55,15 @@ test('three crashes within five minutes bar a version, and no other one', () => 
   expect(health.states()).toMatchObject([{ crashes: 5 }])
 })
 
+test('throws on the main thread count as faults, and bar nothing', () => {
+  const { health } = bench()
+  for (let i = 0; i < 5; i++) health.threwOutside(loaded('one'), 'boom')
+  expect(health.bar(loaded('one'))).toBeUndefined()
+  expect(health.states()).toMatchObject([
+    { crashes: 5, recent: 5, healthy: true, last: 'outside of any hook: boom' },
+  ])
+})
+
 test('a built-in is never barred: there is nothing to take its place', () => {
   const { health } = bench()
   for (let i = 0; i < 5; i++) expect(health.crashed(loaded('built-in', 'built-in'), 'boom')).toBe(false)
