@@ -2,8 +2,11 @@
  * What this node says of itself in the store, document `node/<id>`: which revision it serves (ACK), and which it has refused and
  * why (NACK). Written beside everything else: nothing waits for it. Of several changes only the last is written; other
  * parts of the record are kept as they are.
+ *
+ * All nodes take a change at the same time, and the store has better things to do then than to hear that they did: so an ACK is
+ * written a little later, and not by all at once. A NACK, a fork and the first record of a start are written at once.
  */
-import type { ConfigStore, PutResult } from '../../contracts/config-store.ts'
+import type { ConfigStore, PutResult, RevisionRef } from '../../contracts/config-store.ts'
 import type { Log } from '../../contracts/plugin.ts'
 import type { FleetNode } from '../../contracts/process.ts'
 import type { RawClock, RawTimer } from '../../host/clock.ts'
@@ -26,10 +29,13 @@ export interface NodeRecordDeps {
   readonly log: Log
   /** Who this is; all of it stands in the record. */
   readonly node: Pick<FleetNode, 'id' | 'boot'> & Partial<FleetNode>
+  random(): number
   /** Unique, at least 64 random bits. */
   newId(): string
 }
 
+/** An ACK is written so long after what it tells of, and up to so much later. */
+const ackAfterMs = { least: 100, more: 200 }
 const conflictTries = 5
 const slowestRetryMs = 10_000
 /** The reason of a refusal may be long; a record is read by people and often. */
@@ -40,8 +46,11 @@ export class NodeRecord {
   readonly #document: string
   #wanted: ConfigReport | undefined
   #written = ''
+  /** The record as this node wrote it last: where nobody has written to it since it need not be read. */
+  #last: { readonly revision: RevisionRef; readonly value: Uint8Array } | undefined
   #running = false
   #failures = 0
+  /** Until an ACK is due; after a failure, until the next try. */
   #timer: RawTimer | undefined
   #stopped = false
 
@@ -52,12 +61,19 @@ export class NodeRecord {
 
   set(report: ConfigReport): void {
     this.#wanted = report
-    if (!this.#timer) void this.#run()
+    // A store that has failed is tried again in its own time; what is being written is looked at again when it is.
+    if (this.#running || (this.#failures > 0 && this.#timer)) return
+    if (report.nack || report.fork || this.#written === '') void this.#run()
+    else if (!this.#timer && canonical(report) !== this.#written) {
+      const { clock, random } = this.#deps
+      this.#timer = clock.after(ackAfterMs.least + random() * ackAfterMs.more, () => void this.#run())
+    }
   }
 
   /** The store may not have it any more. */
   lost(): void {
     this.#written = ''
+    this.#last = undefined
   }
 
   stop(): void {
@@ -66,6 +82,8 @@ export class NodeRecord {
   }
 
   async #run(): Promise<void> {
+    this.#timer?.cancel()
+    this.#timer = undefined
     if (this.#running) return
     this.#running = true
     try {
@@ -90,20 +108,21 @@ export class NodeRecord {
     // The engine says that the store is down; once is enough here.
     if (this.#failures === 0) log.debug(`${this.#document} cannot be written yet`, { error })
     const ms = Math.min(slowestRetryMs, 250 * 2 ** Math.min(this.#failures++, 10))
-    this.#timer = clock.after(ms, () => {
-      this.#timer = undefined
-      void this.#run()
-    })
+    this.#timer = clock.after(ms, () => void this.#run())
   }
 
   async #write(report: ConfigReport): Promise<void> {
     for (let tries = 0; tries < conflictTries && !this.#stopped; tries++) {
       const { store } = this.#deps
-      const now = await store.get(this.#document, { fresh: tries > 0 })
+      const now = this.#last ?? (await store.get(this.#document, { fresh: tries > 0 }))
+      this.#last = undefined
       const value = this.#valueOf(now?.value ?? null, report)
       const expect = now && { number: now.revision.number, id: now.revision.id }
       const result = await this.#put(value, expect)
-      if (result.status === 'committed') return
+      if (result.status === 'committed') {
+        this.#last = { revision: result.revision, value }
+        return
+      }
       if (result.status === 'unknown') throw result.cause
     }
     if (!this.#stopped) throw new Error(`others keep writing ${this.#document}`)
