@@ -29,8 +29,8 @@ export const syncPlans = {
   },
 } as const satisfies Record<string, SyncPlan>
 
-/** Between two changes, so that no change waits for what the one before has left to do. */
-const pauseMs = { least: 20, more: 100 }
+/** Between two changes, so that no change waits for what the one before has left to do: the nodes' records, up to 0.3 s later. */
+const pauseMs = { least: 450, more: 100 }
 
 export async function measureSpread(
   group: EngineGroup,

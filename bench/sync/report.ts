@@ -47,8 +47,8 @@ export function syncTables({ spreads, faults, backends, silentMs, faultReconcile
 export function syncWords({ pollMs, reconcileMs, faultReconcileMs }: SyncResults): string[] {
   return [
     `Engines poll every ${seconds(pollMs)} while their bus is down, and ask the store every ${seconds(reconcileMs)} while it is up (±25 %); ` +
-      `under faults every ${seconds(faultReconcileMs)}. All engines run in one process, each with its own connections; *each* counts ` +
-      'every engine and change, *last* the slowest engine of each change. What a node does with a config besides (threads, disk) is not in it.',
+      `under faults every ${seconds(faultReconcileMs)}. All engines run in one process, each with its own connections; times run from the ` +
+      'call that writes a change. *Each* counts every engine and change, *last* the slowest engine of each change. What a node does with a config besides (threads, disk) is not in it.',
     '',
     '*Silent*: the connection that carries the hints passes nothing and does not end, as behind a dead cable. *Hints lost*: each ' +
       'engine loses the one hint of the change. *Store killed*: SIGKILL, started again; counted from its first answer.',

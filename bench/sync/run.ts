@@ -116,11 +116,12 @@ class Run {
       const spreads: Spread[] = []
       for (const engines of this.#plan.engines) {
         const given = { approach: approach.name, engines }
+        // Without the relay: it would run in this process, and each engine would pay for it.
         const measured = await this.#with(
           approach,
           engines,
           reconcileMs,
-          placesOf(server, relay?.port),
+          placesOf(server, undefined),
           (group) => measureSpread(group, given, this.#plan, this.#random),
         )
         spreads.push(measured)

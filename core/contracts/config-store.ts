@@ -83,6 +83,9 @@ export interface Head {
 export interface Document extends Head {
   /** `null` for a tombstone. The caller must not change the bytes. */
   readonly value: Uint8Array | null
+  /** {@link ConfigStore.lineage} of the store that this was read from, where it tells that in the same step: whoever needs both
+   * then makes no second call. Optional for a store. */
+  readonly lineage?: string
 }
 
 export type PutResult =
@@ -95,9 +98,9 @@ export type PutResult =
 
 export interface ReadOptions {
   /**
-   * The answer must hold every write that was acknowledged to anybody before the call. Needed after a hint, and slower
-   * where reads go to replicas (ZooKeeper: `sync` first). Without it a read holds at least what this instance has read
-   * or written before. Default false.
+   * The answer must hold every write that was acknowledged to anybody before the call. Slower where reads go to replicas
+   * (ZooKeeper: `sync` first). Without it a read holds at least what this instance has read, written or hinted at before.
+   * After a hint that names a revision it is needed only if an answer without it does not show that revision. Default false.
    */
   readonly fresh?: boolean
 }

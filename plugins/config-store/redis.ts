@@ -47,6 +47,9 @@ const options = z
   })
 type Options = z.output<typeof options>
 
+/** Nothing, where there is none. */
+type Found = [record: Buffer, value: Buffer | null, lineage: Buffer | null] | []
+
 interface Links {
   readonly reads: RedisLink
   /** One of its own where writes wait for replicas: nothing else is held up by that. */
@@ -167,8 +170,10 @@ class RedisStore implements ConfigStore {
 
   async #document(document: string, number: string): Promise<Document | null> {
     const keys = ['meta', 'heads', `doc:${document}`]
-    const { reply } = await this.#run<[Buffer, Buffer | null] | []>(scripts.get, keys, [document, number])
-    return reply.length === 0 ? null : documentOf(document, reply[0], reply[1] ?? null)
+    const { reply } = await this.#run<Found>(scripts.get, keys, [document, number])
+    if (reply.length === 0) return null
+    const [record, value, lineage] = reply
+    return { ...documentOf(document, record, value), lineage: lineage?.toString() }
   }
 
   #run<T>(script: Script, keys: readonly string[], given: Arguments): Promise<Answer<T>> {

@@ -43,7 +43,7 @@ class ZookeeperStore implements ConfigStore {
 
   lineage(): Promise<string> {
     const { link, tree } = this.#parts
-    return link.call(async (c) => (await tree.lineage(c)) ?? tree.prepare(c))
+    return link.call(async (c) => (await tree.readLineage(c)) ?? tree.prepare(c))
   }
 
   async get(document: string, { fresh = false }: ReadOptions = {}): Promise<Document | null> {
@@ -125,9 +125,11 @@ async function create(context: StoreContext, options: ZookeeperOptions): Promise
   const driver = await loadDriver()
   const target = targetOf(options)
   const tree = new Tree(target.base, context.fleet, target.login !== undefined)
+  const documents = new Documents(tree)
   const watches = new Watches({
     tree,
     context,
+    heard: (connection, document, data) => documents.heard(connection, document, data),
     drop: (connection, error) => link.drop(connection, error),
   })
   const link = new Link({
@@ -137,14 +139,16 @@ async function create(context: StoreContext, options: ZookeeperOptions): Promise
     limitMs: options.timeout,
     onUp: (connection) => watches.up(connection),
     onDown: () => watches.down(),
-    onChange: (path) => watches.fired(path),
+    onChange(path) {
+      tree.fired(path)
+      watches.fired(path)
+    },
   })
   context.defer(() => {
     watches.close()
     return link.close()
   })
   link.start()
-  const documents = new Documents(tree)
   const leases = new Leases(tree, context.clock)
   return new ZookeeperStore(context, { link, tree, documents, leases, watches })
 }

@@ -105,7 +105,7 @@ redis.call('SADD', outbox, document)
 return {'committed', record}
 `)
 
-/** KEYS: meta, heads, doc. ARGV: document, number ('' for the head). Answers with record and value; nothing where there is none. */
+/** KEYS: meta, heads, doc. ARGV: document, number ('' for the head). Answers with record, value and lineage; nothing where there is none. */
 const get = script(`
 local bad = foreign({'hash', 'hash', 'hash'})
 if bad then return bad end
@@ -119,7 +119,7 @@ else
   record = redis.call('HGET', KEYS[3], 'm:' .. number)
 end
 if not record then return {} end
-return {record, redis.call('HGET', KEYS[3], 'v:' .. number)}
+return {record, redis.call('HGET', KEYS[3], 'v:' .. number), redis.call('HGET', KEYS[1], 'lineage')}
 `)
 
 /** KEYS: meta, heads. ARGV: prefix. Answers with names and records in turn. */

@@ -187,12 +187,13 @@ export class Connection {
     return rc === codes.done ? stat : undefined
   }
 
-  /** What is not there, or has something in it, is left as it is. */
-  async remove(path: string): Promise<void> {
-    await this.#ask<[]>(`delete ${path}`, (done) => this.#client.a_delete_(path, -1, done), [
+  /** @returns false where it has something in it, and stays */
+  async remove(path: string): Promise<boolean> {
+    const [rc] = await this.#ask<[]>(`delete ${path}`, (done) => this.#client.a_delete_(path, -1, done), [
       codes.noNode,
       codes.notEmpty,
     ])
+    return rc !== codes.notEmpty
   }
 
   /** @param foreseen codes that are no error */

@@ -1,6 +1,14 @@
 /** Documents, their history and the outbox, over one connection. */
 import { randomUUID } from 'node:crypto'
-import type { Document, Head, PutResult, Revision, RevisionRef, WriteNote } from 'millrace'
+import {
+  type Document,
+  type Head,
+  MillraceError,
+  type PutResult,
+  type Revision,
+  type RevisionRef,
+  type WriteNote,
+} from 'millrace'
 import type { Connection } from './zookeeper-connection.ts'
 import { storeError } from './zookeeper-errors.ts'
 import {
@@ -10,13 +18,14 @@ import {
   type Kept,
   numberOf,
   partsOf,
+  placesOf,
   readHead,
   readRecord,
   recordText,
   type Stored,
   type StoredHead,
-  splitValue,
 } from './zookeeper-records.ts'
+import { type Found, Seen } from './zookeeper-seen.ts'
 import { plainName, type Tree } from './zookeeper-tree.ts'
 
 export interface Write {
@@ -28,28 +37,42 @@ export interface Write {
   readonly at: number
 }
 
-interface Found {
-  readonly head: StoredHead | undefined
-  /** Of its node; undefined: there is none. */
-  readonly version: number | undefined
-}
-
 const mostTries = 20
 
 export class Documents {
   readonly #tree: Tree
+  readonly #seen = new Seen()
 
   constructor(tree: Tree) {
     this.#tree = tree
   }
 
   async get(c: Connection, document: string, fresh: boolean): Promise<Document | null> {
+    const told = fresh ? undefined : this.#seen.told(c, document)
+    if (told) return told
     return this.#stable(document, async (again) => {
-      const { head } = await this.#find(c, document, fresh || again)
+      const { head, lineage } = await this.#find(c, document, fresh || again)
       if (!head) return null
       const parts = await this.#parts(c, document, head)
-      return parts && documentOf(head, parts)
+      return parts && { ...documentOf(head, parts), lineage }
     })
+  }
+
+  /**
+   * A watch has read the head: whoever is told of it now, and asks at once, need not have it read again.
+   * @returns its revision; undefined: it cannot be read. Whoever wanted it looks for itself, and says so
+   */
+  heard(c: Connection, document: string, data: Buffer): RevisionRef | undefined {
+    try {
+      const head = readHead(document, data)
+      const lineage = this.#tree.knownLineage(c)
+      if (head && lineage !== undefined && partsOf(head) === 0)
+        this.#seen.tell(c, { ...documentOf(head, []), lineage })
+      return head?.head.revision
+    } catch (error) {
+      if (error instanceof MillraceError) return undefined
+      throw error
+    }
   }
 
   async heads(c: Connection, prefix: string, fresh: boolean): Promise<Head[]> {
@@ -68,7 +91,8 @@ export class Documents {
     const { document, expect, writeId } = write
     const path = this.#tree.document(document)
     for (let tries = 0; tries < mostTries; tries++) {
-      const found = await this.#find(c, document, true)
+      const guess = tries === 0 && this.#seen.head(c, document, expect, this.#tree.knownLineage(c))
+      const found = guess || (await this.#find(c, document, true))
       const before = found.head
       const known = before && (await this.#known(c, before, writeId))
       if (known) return { status: 'committed', revision: known }
@@ -76,9 +100,9 @@ export class Documents {
       if (now?.number !== expect?.number || now?.id !== expect?.id)
         return { status: 'conflict', head: before?.head ?? null }
       if (!before) await this.#begin(c, path)
-      const next = storedOf(write)
+      const { next, parts } = storedOf(write)
       try {
-        await this.#make(c, path, next, write.value)
+        await this.#make(c, path, next, parts)
       } catch (error) {
         // Who has written meanwhile removes what others have begun: that is a conflict.
         const { head } = await this.#find(c, document, true)
@@ -90,6 +114,7 @@ export class Documents {
       const stat = await c.set(path, headText(head), found.version ?? 0)
       sent.head = false
       if (stat) {
+        this.#seen.note(c, document, { ...found, head, version: stat.version })
         // What is left over goes beside; where that fails, a later write finds it.
         void this.#tidy(c, path, head, dropped, stat.numChildren).catch(() => {})
         return { status: 'committed', revision: next.head.revision }
@@ -103,7 +128,7 @@ export class Documents {
     const { head } = await this.#find(c, document, true)
     if (!head) return []
     const { number } = head.head.revision
-    const wanted = head.kept.filter((_, index) => number - 1 - index < before)
+    const wanted = head.kept().filter((_, index) => number - 1 - index < before)
     const withHead = number < before ? 1 : 0
     const most = Math.max(0, Math.ceil(limit))
     const older = await Promise.all(
@@ -150,34 +175,41 @@ export class Documents {
 
   /** @param fresh as of now, not as of when this server heard last */
   async #find(c: Connection, document: string, fresh: boolean): Promise<Found> {
-    const [, isBegun, node] = await Promise.all([
+    const [, begun, node] = await Promise.all([
       fresh ? c.sync(this.#tree.root) : undefined,
-      this.#tree.isBegun(c),
+      this.#tree.lineage(c),
       c.get(this.#tree.document(document)),
     ])
-    if (!isBegun || !node) return { head: undefined, version: node?.stat.version }
-    return { head: readHead(document, node.data), version: node.stat.version }
+    const version = node?.stat.version
+    if (begun === undefined || !node) return { head: undefined, version, lineage: begun }
+    const lineage = this.#tree.knownLineage(c)
+    // It has changed in the meantime, and nobody knows which one this is of.
+    if (lineage === undefined) return this.#find(c, document, fresh)
+    const found = { head: readHead(document, node.data), version, lineage }
+    this.#seen.note(c, document, found)
+    return found
   }
 
   async #head(c: Connection, document: string): Promise<Head | undefined> {
     const node = await c.get(this.#tree.document(document))
+    this.#seen.note(c, document)
     return node && readHead(document, node.data)?.head
   }
 
   async #names(c: Connection, fresh: boolean): Promise<string[]> {
-    const [, isBegun, nodes] = await Promise.all([
+    const [, lineage, nodes] = await Promise.all([
       fresh ? c.sync(this.#tree.root) : undefined,
-      this.#tree.isBegun(c),
+      this.#tree.lineage(c),
       c.children(this.#tree.documents),
     ])
-    return isBegun ? (nodes ?? []).map(plainName) : []
+    return lineage === undefined ? [] : (nodes ?? []).map(plainName)
   }
 
   /** The revision that this write has made, if it is in the history. */
   async #known(c: Connection, head: StoredHead, writeId: string): Promise<Revision | undefined> {
     const { revision } = head.head
     if (revision.id === writeId) return revision
-    const index = head.kept.findIndex(({ id }) => id === writeId)
+    const index = head.kept().findIndex(({ id }) => id === writeId)
     const stored = index < 0 ? undefined : await this.#storedAs(c, head, revision.number - 1 - index, writeId)
     return stored?.head.revision
   }
@@ -196,10 +228,10 @@ export class Documents {
   }
 
   /** The parts of its value; undefined: dropped since. */
-  async #parts(c: Connection, document: string, { node, head }: Stored): Promise<Buffer[] | undefined> {
-    const path = `${this.#tree.document(document)}/${node}`
+  async #parts(c: Connection, document: string, stored: Stored): Promise<Buffer[] | undefined> {
+    const path = `${this.#tree.document(document)}/${stored.node}`
     const parts = await Promise.all(
-      Array.from({ length: partsOf(head.bytes) }, (_, part) => c.get(`${path}/${part}`)),
+      Array.from({ length: partsOf(stored) }, (_, part) => c.get(`${path}/${part}`)),
     )
     const there = parts.flatMap((part) => (part ? [part.data] : []))
     return there.length === parts.length ? there : undefined
@@ -211,9 +243,8 @@ export class Documents {
     await this.#tree.ensure(c, path)
   }
 
-  async #make(c: Connection, path: string, stored: Stored, value: Uint8Array | null): Promise<void> {
+  async #make(c: Connection, path: string, stored: Stored, parts: readonly Buffer[]): Promise<void> {
     const own = `${path}/${stored.node}`
-    const parts = value === null ? [] : splitValue(value)
     await Promise.all([
       this.#tree.make(c, own, recordText(stored)),
       ...parts.map((part, index) => this.#tree.make(c, `${own}/${index}`, part)),
@@ -232,7 +263,7 @@ export class Documents {
     dropped: readonly Kept[],
     children: number,
   ): Promise<void> {
-    const kept = new Set([head.node, ...head.kept.map(({ node }) => node)])
+    const kept = new Set([head.node, ...head.kept().map(({ node }) => node)])
     let left = dropped.map(({ node }) => node)
     if (children > kept.size + left.length) {
       const names = (await c.children(path)) ?? []
@@ -254,21 +285,23 @@ export class Documents {
 const byDocument = (a: Head, b: Head): number => (a.document < b.document ? -1 : 1)
 
 const keptAs = (head: StoredHead | undefined, number: number): Kept | undefined =>
-  head?.kept[head.head.revision.number - 1 - number]
+  head?.kept()[head.head.revision.number - 1 - number]
 
-/** The revision that a write makes. */
-function storedOf({ document, value, expect, writeId, note, at }: Write): Stored {
+/** The revision that a write makes, and the parts of its value. */
+function storedOf({ document, value, expect, writeId, note, at }: Write): {
+  readonly next: Stored
+  readonly parts: readonly Buffer[]
+} {
   const number = (expect?.number ?? 0) + 1
   const { by, message, schema = 1 } = note
-  return {
-    node: `${number}-${randomUUID()}`,
-    head: {
-      document,
-      revision: { number, id: writeId, parent: expect?.id },
-      tombstone: value === null,
-      note: { by, message, schema },
-      at,
-      bytes: value?.byteLength ?? 0,
-    },
+  const { inline, parts } = placesOf(value)
+  const head = {
+    document,
+    revision: { number, id: writeId, parent: expect?.id },
+    tombstone: value === null,
+    note: { by, message, schema },
+    at,
+    bytes: value?.byteLength ?? 0,
   }
+  return { next: { node: `${number}-${randomUUID()}`, head, value: inline }, parts }
 }

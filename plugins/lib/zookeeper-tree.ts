@@ -2,8 +2,8 @@
  * Where things lie in the ensemble, and who may read and change them.
  *
  * - `BASE/FLEET`: `{"format":1,"lineage":"…"}`; the rest is there before this is written
- * - `…/documents/NAME`: the head, with the names of the revisions that are kept (zookeeper-records.ts). Each revision is a node in it
- *   of a random name: its record, and in that the parts of its value
+ * - `…/documents/NAME`: the head, with the names of the revisions that are kept, and its value where that is short (zookeeper-records.ts).
+ *   Each revision is a node in it of a random name: its record, with the value where that is short; else the parts of that are in it
  * - `…/announced/NAME`: the number that was announced last. Not in the head: who waits for changes of that is not to be woken
  * - `…/leases/NAME`: who holds it; empty while nobody does. `…/leases` itself is written for each new token
  *
@@ -35,8 +35,10 @@ export class Tree {
   readonly #announced: string
   readonly #base: string
   readonly #acl: readonly Acl[] | undefined
-  /** Over which it was seen that it is ours, and of our format. */
-  readonly #known = new WeakSet<Connection>()
+  /** As it was read over each connection, with a watch: until that fires it is the same. */
+  #lineages = new WeakMap<Connection, string>()
+  /** Counts how often such a watch has fired. */
+  #changes = 0
 
   /** @param guarded only who is logged in as we are may read and change it */
   constructor(base: string, fleet: string, guarded: boolean) {
@@ -61,18 +63,36 @@ export class Tree {
     return `${this.leases}/${nodeName(name)}`
   }
 
-  /** @returns undefined where nothing was begun yet. @throws MR_STORE_DATA */
-  async lineage(connection: Connection): Promise<string | undefined> {
-    const node = await connection.get(this.root)
-    return node && node.data.length > 0 ? this.#lineageIn(node.data) : undefined
+  /** Read now. @returns undefined where nothing was begun yet. @throws MR_STORE_DATA */
+  async readLineage(connection: Connection): Promise<string | undefined> {
+    const changes = this.#changes
+    const node = await connection.get(this.root, true)
+    if (!node || node.data.length === 0) return undefined
+    const lineage = this.#lineageIn(node.data)
+    // What has changed since was told since.
+    if (changes === this.#changes) this.#lineages.set(connection, lineage)
+    return lineage
   }
 
-  /** Whether there is anything; asked once of each connection, when there is. @throws MR_STORE_DATA */
-  async isBegun(connection: Connection): Promise<boolean> {
-    if (this.#known.has(connection)) return true
-    if ((await this.lineage(connection)) === undefined) return false
-    this.#known.add(connection)
-    return true
+  /** Not read again while it is {@link knownLineage}: for use beside something that is read. */
+  async lineage(connection: Connection): Promise<string | undefined> {
+    return this.#lineages.get(connection) ?? (await this.readLineage(connection))
+  }
+
+  /**
+   * Of whatever was read over this connection before this call: that the lineage has changed is told before anything is answered that was
+   * written after it, https://zookeeper.apache.org/doc/r3.8.0/zookeeperProgrammers.html#sc_WatchGuarantees
+   * @returns undefined: not known, or another since
+   */
+  knownLineage(connection: Connection): string | undefined {
+    return this.#lineages.get(connection)
+  }
+
+  /** A watch has fired. */
+  fired(path: string): void {
+    if (path !== this.root) return
+    this.#changes++
+    this.#lineages = new WeakMap()
   }
 
   /** Begins it, where nobody has. @returns the lineage */
@@ -119,6 +139,7 @@ export class Tree {
 
   /** With all that is in it. */
   async remove(connection: Connection, path: string): Promise<void> {
+    if (await connection.remove(path)) return
     const names = (await connection.children(path)) ?? []
     // The server takes them in this order.
     await Promise.all([...names.map((name) => connection.remove(`${path}/${name}`)), connection.remove(path)])
@@ -145,9 +166,14 @@ function pathsTo(path: string): string[] {
 
 /** Undefined: no JSON object. */
 export function objectIn(data: Buffer): Readonly<Record<string, unknown>> | undefined {
+  const value = jsonIn(data)
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+}
+
+/** Undefined: no JSON. */
+export function jsonIn(data: Buffer): unknown {
   try {
-    const value: unknown = JSON.parse(data.toString())
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+    return JSON.parse(data.toString())
   } catch {
     return undefined
   }

@@ -2,10 +2,9 @@
  * Hints from ZooKeeper's watches. A watch fires once; it is armed again by the call that reads what has changed, before that is read.
  * One stands on the list of documents, one on each document that is wanted. Shared by all listeners of an instance.
  */
-import { MillraceError, type PluginContext, type RevisionRef, type Timer, type WatchListener } from 'millrace'
+import type { MillraceError, PluginContext, RevisionRef, Timer, WatchListener } from 'millrace'
 import type { Connection } from './zookeeper-connection.ts'
 import { storeError } from './zookeeper-errors.ts'
-import { readHead } from './zookeeper-records.ts'
 import { plainName, type Tree } from './zookeeper-tree.ts'
 
 interface Watcher {
@@ -17,6 +16,8 @@ interface Watcher {
 interface WatchOptions {
   readonly tree: Tree
   readonly context: PluginContext
+  /** The head of a document was read. @returns its revision; undefined: it cannot be read */
+  heard(connection: Connection, document: string, data: Buffer): RevisionRef | undefined
   /** Gives a connection up that has gone dead; {@link Watches.down} follows. */
   drop(connection: Connection, error: MillraceError): void
 }
@@ -142,7 +143,7 @@ export class Watches {
     if (connection !== this.#connection) return
     if (!node) return void this.#armed.delete(document)
     // Empty: it is about to be written for the first time.
-    if (node.data.length > 0) this.#hint(document, revisionIn(document, node.data))
+    if (node.data.length > 0) this.#hint(document, this.#options.heard(connection, document, node.data))
   }
 
   #hint(document: string, revision: RevisionRef | undefined): void {
@@ -193,16 +194,6 @@ export class Watches {
     this.#connection = connection
     this.#armed.clear()
     context.clock.after(retryMs, () => void this.#arm())
-  }
-}
-
-/** Undefined: it cannot be read. Whoever wanted it looks for itself, and says so. */
-function revisionIn(document: string, data: Buffer): RevisionRef | undefined {
-  try {
-    return readHead(document, data)?.head.revision
-  } catch (error) {
-    if (error instanceof MillraceError) return undefined
-    throw error
   }
 }
 

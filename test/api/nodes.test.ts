@@ -19,6 +19,7 @@ test('each node with what it serves, what it has refused, and whether it lives',
   const record = (id: string) =>
     new NodeRecord({
       ...{ store: api.store, clock: systemClock, log, node: { id, boot: `boot-${id}` } },
+      random: Math.random,
       newId: () => `record-${id}-${++ids}-0123456789`,
     })
   const fine = { schema: 1, applied: at(2), from: 'store', nack: null, fork: null } as const

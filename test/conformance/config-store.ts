@@ -215,6 +215,10 @@ export const storeCases: readonly Case<'config-store'>[] = [
       const lineage = await clients.a.lineage()
       assert(lineage.length >= 8, `the lineage is ${JSON.stringify(lineage)}: too short to be random`)
       assert.equal(await clients.b.lineage(), lineage)
+      for (const fresh of [false, true]) {
+        const found = await clients.b.get('config', { fresh })
+        assert.equal(found?.lineage ?? lineage, lineage, 'a document is told to be of another lineage')
+      }
       if (clients.site.shared === false) return
       const other = await clients.another({ fleet: 'another' })
       assert.deepEqual([await other.get('config'), await other.heads('')], [null, []])

@@ -98,6 +98,8 @@ class Schedule {
       },
     ]
     if (this.#forking) choices.push(() => this.fork())
+    // Of a store that has lost writes a replica may be ahead, and then it does not lag.
+    else choices.push(() => this.lag(node))
     await this.pick(choices)()
   }
 
@@ -105,10 +107,16 @@ class Schedule {
     node[fault] = !node[fault]
   }
 
+  /** Reads that need not be fresh tell what the head was now, or again what it is. */
+  lag(node: Node): void {
+    node.lagging = node.lagging ? undefined : this.world.head
+  }
+
   heal(): void {
     this.world.down = false
     for (const node of this.world.nodes) {
       Object.assign(node, { cut: false, losesHints: false, losesAnswers: false, hangs: false, latencyMs: 1 })
+      node.lagging = undefined
       // A subscription that is there again; what it has missed nobody says.
       node.engine?.bus('down')
       if (this.chance(0.7)) node.engine?.bus('up')

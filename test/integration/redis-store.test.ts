@@ -268,3 +268,13 @@ describe('what it says of the server', () => {
     expect(warnings).toEqual([expect.stringContaining('may not be asked')])
   })
 })
+
+test('a document is told with the lineage of the store that it is in', async () => {
+  const { store } = await makeStore({ url: server.url })
+  const first = await write(store, 'config', 'v1', null)
+  expect((await store.get('config'))?.lineage).toBe(await store.lineage())
+  await server.command('flushall')
+  await write(store, 'config', 'v1', null)
+  const found = await store.get('config')
+  expect([found?.lineage, found?.revision.id === first.id]).toEqual([await store.lineage(), false])
+})

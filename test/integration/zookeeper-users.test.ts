@@ -118,3 +118,38 @@ test('an LB server serves what it holds, and each change of it, told by its watc
   }
   await expect.poll(acknowledged).toBe(10)
 })
+
+test('who is told of a change by the watch, and asks at once, has it with what the watch has read', async () => {
+  const { url } = fresh()
+  const writer = await makeStore({ url })
+  let head = await write(writer.store, 'config', 'v1', null)
+  const { store } = await makeStore({ url })
+  const answers: { text: string | undefined; lineage: string | undefined; inTurn: boolean }[] = []
+  let state = 'down'
+  const watch = store.watch?.(['config'], {
+    hint(document) {
+      let isOver = false
+      // Nothing can have come back from the server before that.
+      setImmediate(() => {
+        isOver = true
+      })
+      void store.get(document).then((found) => {
+        answers.push({ text: textOf(found), lineage: found?.lineage, inTurn: !isOver })
+      })
+    },
+    bus: (now) => {
+      state = now
+    },
+  })
+  onTestFinished(() => watch?.close())
+  await until('it is up', () => state === 'up')
+  const lineage = await store.lineage()
+  head = await write(writer.store, 'config', 'v2', head)
+  await until('it is told', () => answers.length === 1)
+  await write(writer.store, 'config', 'x'.repeat(20_000), head)
+  await until('it is told again', () => answers.length === 2)
+  expect(answers).toEqual([
+    { text: 'v2', lineage, inTurn: true },
+    { text: 'x'.repeat(20_000), lineage, inTurn: false },
+  ])
+})

@@ -74,15 +74,14 @@ export class SyncEngine {
   #adopting: Promise<unknown> = Promise.resolve()
 
   constructor(deps: SyncEngineDeps) {
-    const { store, clock, log, lastGood, node, newId, use, reconcileMs: checkMs } = deps
+    const { store, clock, log, lastGood, reconcileMs: checkMs } = deps
     this.#deps = deps
     this.#view = new StoreView(store)
     this.#adopter = new Adopter({
-      ...{ store: this.#view, log, lastGood },
-      wall: () => clock.wall(),
-      use: (data, origin) => use(data, origin),
+      ...{ store: this.#view, log, lastGood, wall: () => clock.wall() },
+      use: (data, origin) => deps.use(data, origin),
     })
-    this.#record = new NodeRecord({ store, clock, log, node, checkMs, newId: () => newId() })
+    this.#record = new NodeRecord({ ...deps, checkMs })
     this.#hold = new ForkHold(clock, log, deps.forkHoldMs ?? 30_000)
     this.#hints = new HintFilter(clock)
     this.#reach = new Reach(deps)
@@ -96,12 +95,10 @@ export class SyncEngine {
     const { clock, lastGood, startWaitMs = 200 } = this.#deps
     this.#saved = lastGood.load()
     const first = this.#ask(look)
-    let timer: RawTimer | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = clock.after(startWaitMs, resolve)
-    })
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = clock.after(startWaitMs, resolve)
     await Promise.race([first, late])
-    timer?.cancel()
+    timer.cancel()
     await this.#serveSaved()
     if (!this.#adopter.applied && this.#hold.fork?.head) void this.#ask(look)
     this.#report()
@@ -111,7 +108,9 @@ export class SyncEngine {
   hint(document: string, revision?: RevisionRef): void {
     if (this.#stopped || document !== configDocument) return
     if (revision && !this.#hints.isNews(revision)) return
-    void this.#ask({ ...look, named: revision !== undefined })
+    // What lies ahead is read for until it is shown; what does not may be a fork: only what the store holds now can tell.
+    const isAhead = revision !== undefined && revision.number > (this.#seen?.number ?? 0)
+    void this.#ask({ fresh: !isAhead, full: true, named: revision !== undefined })
   }
 
   bus(state: 'up' | 'down'): void {
@@ -228,7 +227,7 @@ export class SyncEngine {
     } catch (error) {
       if (this.#stopped) return
       // What was to be read is still to be read.
-      this.#need = both(this.#need, { ...need, named: false })
+      this.#need = both(this.#need, { ...need, fresh: need.fresh || need.named, named: false })
       this.#reach.failed(error)
     }
     const isNew = before !== this.#seen || !wasSettled
@@ -240,8 +239,9 @@ export class SyncEngine {
     const known = this.#settled && !this.#hold.fork ? this.#seen : undefined
     if (known && !need.full && (await this.#view.isHead(known, need.fresh))) return
     let { seen, relation } = await this.#look(need.fresh)
-    // A replica that lags looks like a fork.
-    if (!need.fresh && (!relation || relation.kind === 'fork')) ({ seen, relation } = await this.#look(true))
+    // A replica that lags looks like a fork, or does not show what was hinted at.
+    const isDoubtful = !relation || relation.kind === 'fork' || !this.#hints.isShownBy(seen?.at)
+    if (!need.fresh && isDoubtful) ({ seen, relation } = await this.#look(true))
     this.#empty = seen === null
     if (!seen || !relation) {
       const reason = 'the store holds no config at all, and had one'

@@ -44,6 +44,13 @@ export class HintFilter {
     return this.#wanted !== undefined
   }
 
+  /** Whether a store with this head has the newest revision that was hinted at. */
+  isShownBy(head: RevisionRef | undefined): boolean {
+    const wanted = this.#wanted
+    if (!wanted || !head) return !wanted
+    return head.number === wanted.number ? head.id === wanted.id : head.number > wanted.number
+  }
+
   /** Whether something that was hinted at since the last call is not known yet. */
   takeOpen(): boolean {
     const open = this.#open

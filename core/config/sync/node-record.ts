@@ -3,8 +3,11 @@
  * why (NACK). Written beside everything else: nothing waits for it. Of several changes only the last is written; other
  * parts of the record are kept as they are. Now and then it is read: a store may have lost the write, and somebody may have removed
  * the record of a node that only seemed to be gone.
+ *
+ * All nodes take a change at the same time, and the store has better things to do then than to hear that they did: so an ACK is
+ * written a little later, and not by all at once. A NACK, a fork and the first record of a start are written at once.
  */
-import type { ConfigStore, PutResult } from '../../contracts/config-store.ts'
+import type { ConfigStore, PutResult, RevisionRef } from '../../contracts/config-store.ts'
 import type { Log } from '../../contracts/plugin.ts'
 import type { FleetNode } from '../../contracts/process.ts'
 import type { RawClock, RawTimer } from '../../host/clock.ts'
@@ -27,6 +30,7 @@ export interface NodeRecordDeps {
   readonly log: Log
   /** Who this is; all of it stands in the record. */
   readonly node: Pick<FleetNode, 'id' | 'boot'> & Partial<FleetNode>
+  random(): number
   /** Unique, at least 64 random bits. */
   newId(): string
   /** How seldom it is read again to see whether it still says so; default 60 s. */
@@ -34,6 +38,8 @@ export interface NodeRecordDeps {
 }
 
 const usualCheckMs = 60_000
+/** An ACK is written so long after what it tells of, and up to so much later. */
+const ackAfterMs = { least: 100, more: 200 }
 const conflictTries = 5
 const slowestRetryMs = 10_000
 /** The reason of a refusal may be long; a record is read by people and often. */
@@ -47,8 +53,11 @@ export class NodeRecord {
   #checkedAt = Number.NEGATIVE_INFINITY
   /** Counts calls of {@link lost}. */
   #losses = 0
+  /** The record as this node wrote it last: where nobody has written to it since it need not be read. */
+  #last: { readonly revision: RevisionRef; readonly value: Uint8Array } | undefined
   #running = false
   #failures = 0
+  /** Until an ACK is due; after a failure, until the next try. */
   #timer: RawTimer | undefined
   #stopped = false
 
@@ -60,13 +69,20 @@ export class NodeRecord {
   /** To be called now and then, also where nothing has changed. */
   set(report: ConfigReport): void {
     this.#wanted = report
-    if (!this.#timer) void this.#run()
+    // A store that has failed is tried again in its own time; what is being written is looked at again when it is.
+    if (this.#running || (this.#failures > 0 && this.#timer)) return
+    if (report.nack || report.fork || this.#written === '') void this.#run()
+    else if (!this.#timer && (canonical(report) !== this.#written || this.#isToBeChecked)) {
+      const { clock, random } = this.#deps
+      this.#timer = clock.after(ackAfterMs.least + random() * ackAfterMs.more, () => void this.#run())
+    }
   }
 
   /** The store may not have it any more. */
   lost(): void {
     this.#losses++
     this.#written = ''
+    this.#last = undefined
   }
 
   stop(): void {
@@ -75,6 +91,8 @@ export class NodeRecord {
   }
 
   async #run(): Promise<void> {
+    this.#timer?.cancel()
+    this.#timer = undefined
     if (this.#running) return
     this.#running = true
     try {
@@ -83,6 +101,8 @@ export class NodeRecord {
         const text = canonical(report)
         if (text !== this.#written || this.#isToBeChecked) {
           const losses = this.#losses
+          // To see what stands there it has to be read.
+          if (this.#isToBeChecked) this.#last = undefined
           await this.#write(report)
           this.#written = losses === this.#losses ? text : ''
           this.#checkedAt = this.#deps.clock.now()
@@ -108,22 +128,23 @@ export class NodeRecord {
     // The engine says that the store is down; once is enough here.
     if (this.#failures === 0) log.debug(`${this.#document} cannot be written yet`, { error })
     const ms = Math.min(slowestRetryMs, 250 * 2 ** Math.min(this.#failures++, 10))
-    this.#timer = clock.after(ms, () => {
-      this.#timer = undefined
-      void this.#run()
-    })
+    this.#timer = clock.after(ms, () => void this.#run())
   }
 
   /** What stands there already is not written again. */
   async #write(report: ConfigReport): Promise<void> {
     for (let tries = 0; tries < conflictTries && !this.#stopped; tries++) {
       const { store } = this.#deps
-      const now = await store.get(this.#document, { fresh: tries > 0 })
+      const now = this.#last ?? (await store.get(this.#document, { fresh: tries > 0 }))
+      this.#last = undefined
       const value = this.#valueOf(now?.value ?? null, report)
       if (now?.value && Buffer.compare(now.value, value) === 0) return
       const expect = now && { number: now.revision.number, id: now.revision.id }
       const result = await this.#put(value, expect)
-      if (result.status === 'committed') return
+      if (result.status === 'committed') {
+        this.#last = { revision: result.revision, value }
+        return
+      }
       if (result.status === 'unknown') throw result.cause
     }
     if (!this.#stopped) throw new Error(`others keep writing ${this.#document}`)

@@ -41,15 +41,20 @@ export class StoreView {
     return !fresh || (await this.#readLineage()) === at.lineage
   }
 
-  /** A store may be replaced between two reads: the lineage is the same before and after. */
+  /** Where the store does not tell the lineage with the document, it may be replaced between two reads: the lineage is the same
+   * before and after. */
   async head(fresh: boolean): Promise<View> {
     for (let left = tries; left > 0; left--) {
       this.reads++
       const document = await this.#store.get(this.#name, { fresh })
       if (!document) return null
+      const { number, id } = document.revision
+      if (document.lineage !== undefined) {
+        this.#lineage = document.lineage
+        return { document, at: { lineage: document.lineage, number, id } }
+      }
       const before = this.#lineage
       const lineage = await this.#readLineage()
-      const { number, id } = document.revision
       if (before === lineage) return { document, at: { lineage, number, id } }
     }
     throw new MillraceError('MR_STORE_UNAVAILABLE', 'the lineage of the store changes while it is read')

@@ -10,6 +10,7 @@ describe('hints', () => {
     expect(node.serves).toEqual({ n: 2 })
     expect(node.state.applied).toEqual({ lineage: 'lineage-1', number: 2, id: revision.id })
     expect(node.disk.saved[0].revision.number).toBe(2)
+    await world.pass(300)
     expect(node.record).toMatchObject({
       id: 'lb-0',
       boot: 'boot-1',
@@ -23,8 +24,53 @@ describe('hints', () => {
     const head = world.data.documents.get('node/lb-0')?.history[0].revision ?? null
     await client.put('node/lb-0', Buffer.from('{"zone":"a"}'), head, 'other', { by: 'test' })
     await world.put({ n: 2 })
-    await world.pass(50)
+    await world.pass(400)
     expect(node.record).toMatchObject({ zone: 'a', config: { applied: { number: 2 } } })
+  })
+
+  test('an ACK leaves the store to those that wait for the change, and of several only the last is written', async () => {
+    const { world, node } = await following()
+    const written = () => world.data.documents.get('node/lb-0')?.history.length
+    for (const n of [2, 3, 4]) {
+      await world.put({ n })
+      await world.pass(20)
+    }
+    expect(node.serves).toEqual({ n: 4 })
+    expect([written(), node.record?.config.applied]).toEqual([1, expect.objectContaining({ number: 1 })])
+    await world.pass(300)
+    expect([written(), node.record?.config.applied]).toEqual([2, expect.objectContaining({ number: 4 })])
+  })
+
+  test('where the store tells the lineage with the document a change is one read', async () => {
+    const { world, node } = await following()
+    node.tellsLineage = true
+    const { reads } = node.state
+    await world.put({ n: 2 })
+    await world.pass(50)
+    expect(node.serves).toEqual({ n: 2 })
+    expect(node.state.applied?.lineage).toBe('lineage-1')
+    expect(node.state.reads - reads).toBe(1)
+  })
+
+  test('a read that does not show what was hinted at is made again, for what the store holds now', async () => {
+    const { world, node } = await following()
+    node.lagging = world.head
+    await world.put({ n: 2 })
+    await world.pass(50)
+    expect(node.serves).toEqual({ n: 2 })
+    expect(node.state.fork).toBeUndefined()
+  })
+
+  test('a hint that does not lie ahead may be a fork: a replica that lags does not hide it', async () => {
+    const { world, node } = await following()
+    await world.put({ n: 2 })
+    await world.pass(50)
+    node.lagging = world.head
+    world.fork(1)
+    await world.put({ n: 20 })
+    await world.pass(50)
+    expect(node.serves).toEqual({ n: 2 })
+    expect(node.state.fork).toBeDefined()
   })
 
   test('doubled and reordered hints cost no further read, and nothing goes back', async () => {

@@ -26,6 +26,7 @@ describe('what is served', () => {
     await world.pass(50)
     expect(node.serves).toEqual({ n: 3 })
     expect(node.state).toMatchObject({ nack: undefined, lastNack: 2 })
+    await world.pass(300)
     expect(node.record).toMatchObject({ config: { applied: { number: 3 }, nack: null } })
   })
 
@@ -147,7 +148,7 @@ describe('what is served', () => {
     const records = world.data.documents.get('node/lb-0')?.history.length ?? 0
     node.losesAnswers = true
     await world.put({ n: 2 })
-    await world.pass(50)
+    await world.pass(340)
     node.losesAnswers = false
     await world.pass(20_000)
     expect(node.record).toMatchObject({ config: { applied: { number: 2 } } })

@@ -46,6 +46,8 @@ export class World {
 
   node(id = `lb-${this.nodes.length}`): Node {
     const node = new Node(this, id)
+    // One half of the stores tells the lineage with the document, the other has to be asked.
+    node.tellsLineage = this.nodes.length % 2 === 1
     this.nodes.push(node)
     return node
   }
@@ -122,6 +124,9 @@ export class Node {
   losesAnswers = false
   losesHints = false
   latencyMs = 1
+  tellsLineage = false
+  /** What a replica that lags answers to a `get` of that document that need not be fresh. */
+  lagging: Document | undefined
   /** What threads say to the next configs, instead of what the config deserves. */
   refuses: UseResult[] = []
   /** How long the threads take over a config. */
@@ -218,7 +223,11 @@ export class Node {
     return {
       put,
       lineage: () => call(async () => world.lineage),
-      get: (document) => call((client) => client.get(document)),
+      get: (document, options) =>
+        call(async (client) => {
+          const lags = !options?.fresh && document === this.lagging?.document
+          return this.#told((lags && this.lagging) || (await client.get(document)))
+        }),
       heads: (prefix) => call((client) => client.heads(prefix)),
       history: (document, options) => call((client) => client.history(document, options)),
       revision: (document, revision) => call((client) => client.revision(document, revision)),
@@ -227,6 +236,10 @@ export class Node {
       lease: async () => undefined,
       leases: async () => [],
     }
+  }
+
+  #told(document: Document | null): Document | null {
+    return document && this.tellsLineage ? { ...document, lineage: this.world.lineage } : document
   }
 
   async #way(): Promise<void> {
