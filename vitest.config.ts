@@ -7,7 +7,16 @@ const filesOf = (folder: string, ...names: string[]): string[] =>
 
 /** Of `test/threads`, what is tested without data threads. */
 const threadless = [
-  ...['arena', 'blame', 'commit', 'config-entry', 'drain', 'fault-report', 'handover-hangs', 'overrides-stop'],
+  ...[
+    'arena',
+    'blame',
+    'commit',
+    'config-entry',
+    'drain',
+    'fault-report',
+    'handover-hangs',
+    'overrides-stop',
+  ],
   ...['placement', 'plugin-health', 'slots', 'snapshot-delta', 'thread-log'],
 ]
 

@@ -76,7 +76,10 @@ const stored = (command: Command): Command =>
       ),
     )
     .option('--fleet <name>', 'whose config (default: default)')
-    .option('-c, --config <file>', 'config file whose plugins check their options, and whose fleetKey seals the announcement')
+    .option(
+      '-c, --config <file>',
+      'config file whose plugins check their options, and whose fleetKey seals the announcement',
+    )
 
 const writing = (command: Command): Command =>
   command

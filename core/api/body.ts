@@ -23,7 +23,9 @@ export function readBodies(app: FastifyInstance): void {
 function parseJson(text: string): unknown {
   try {
     // With a function to call for each value it takes several times as long.
-    const value: unknown = mayHoldPrototypes.test(text) ? JSON.parse(text, refusePrototypes) : JSON.parse(text)
+    const value: unknown = mayHoldPrototypes.test(text)
+      ? JSON.parse(text, refusePrototypes)
+      : JSON.parse(text)
     if (!isDeeper(value, deepest)) return value
     throw new ApiError('MR_BAD_REQUEST', `the body is nested deeper than ${deepest}`)
   } catch (error) {

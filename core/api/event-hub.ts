@@ -228,7 +228,8 @@ export class EventHub {
     const bytes = Buffer.byteLength(told.text)
     this.#events.push({ event: told, bytes })
     this.#bytes += bytes
-    while (this.#events.length > kept || this.#bytes > mostKept) this.#bytes -= this.#events.shift()?.bytes ?? 0
+    while (this.#events.length > kept || this.#bytes > mostKept)
+      this.#bytes -= this.#events.shift()?.bytes ?? 0
     for (const listen of this.#listeners) listen(told)
   }
 }

@@ -44,7 +44,10 @@ export function eventRoutes(app: FastifyInstance, deps: EventRouteDeps): void {
       const { raw } = reply
       // Behind another answer of its connection it would not begin before that one ends, nor hear when the client has gone.
       if (raw.socket === null)
-        throw new ApiError('MR_BAD_REQUEST', 'events need a connection on which nothing else is answered first')
+        throw new ApiError(
+          'MR_BAD_REQUEST',
+          'events need a connection on which nothing else is answered first',
+        )
       streams.add(raw)
       raw.on('close', () => streams.delete(raw))
       const last = request.headers['last-event-id']

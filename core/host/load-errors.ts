@@ -65,13 +65,21 @@ async function importFrame(error: Error, source: PluginSource, name: string): Pr
   const url = /^file:\S+?(?=:\d+$)/m.exec(withoutVersions(error.stack ?? ''))?.[0]
   const file = url === undefined ? source.location : fileURLToPath(url)
   const text = await readFile(file, 'utf8').catch(() => '')
-  const clause = new RegExp(`^[ \\t]*(?:import|export)\\b[^'"]*?[{,\\s](${name})\\b[^'"]*?from\\s*['"]`, 'm').exec(text)
+  const clause = new RegExp(
+    `^[ \\t]*(?:import|export)\\b[^'"]*?[{,\\s](${name})\\b[^'"]*?from\\s*['"]`,
+    'm',
+  ).exec(text)
   if (!clause) return undefined
   const at = clause.index + clause[0].search(new RegExp(`[{,\\s]${name}\\b`)) + 1
   const before = text.slice(0, at).split('\n')
   const code = text.split('\n')[before.length - 1]
   const shown = shownFile(pathToFileURL(file).href, source)
-  return ['', `${shown}:${before.length}`, code, `${' '.repeat(before.at(-1)?.length ?? 0)}${'^'.repeat(name.length)}`].join('\n')
+  return [
+    '',
+    `${shown}:${before.length}`,
+    code,
+    `${' '.repeat(before.at(-1)?.length ?? 0)}${'^'.repeat(name.length)}`,
+  ].join('\n')
 }
 
 /** A name of ours that was not imported, or is misspelt where it is used. */

@@ -55,7 +55,8 @@ export class MainPlugins implements MainUses {
   know(plugins: readonly LoadedPlugin[]): void {
     for (const { code: _text, ...loaded } of plugins) {
       const { kind, name } = loaded.definition
-      const isHere = !threadKinds.includes(kind) || (loaded.source !== 'built-in' && loaded.source.kind === 'package')
+      const isHere =
+        !threadKinds.includes(kind) || (loaded.source !== 'built-in' && loaded.source.kind === 'package')
       if (isHere) this.#known.set(`${kind} ${name} ${loaded.hash}`, loaded)
     }
   }
@@ -63,7 +64,8 @@ export class MainPlugins implements MainUses {
   /** Why a plugin has no instance now; undefined: it has. */
   down(kind: PluginKind, name: string): string | undefined {
     for (const { loaded, down } of this.#uses)
-      if (down !== undefined && loaded.definition.kind === kind && loaded.definition.name === name) return down
+      if (down !== undefined && loaded.definition.kind === kind && loaded.definition.name === name)
+        return down
     return undefined
   }
 
@@ -111,5 +113,7 @@ export class MainPlugins implements MainUses {
 }
 
 function isSame(a: LoadedPlugin, b: LoadedPlugin): boolean {
-  return a.hash === b.hash && a.definition.kind === b.definition.kind && a.definition.name === b.definition.name
+  return (
+    a.hash === b.hash && a.definition.kind === b.definition.kind && a.definition.name === b.definition.name
+  )
 }

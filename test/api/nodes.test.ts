@@ -66,7 +66,7 @@ test('a node that is gone for good is removed by an operator; one that lives is 
   let ids = 0
   const report = (boot: string) =>
     new NodeRecord({
-      ...{ store: api.store, clock: systemClock, log, node: { id: 'lb-1', boot } },
+      ...{ store: api.store, clock: systemClock, log, node: { id: 'lb-1', boot }, random: Math.random },
       newId: () => `record-${++ids}-0123456789abcdef`,
     }).set(fine)
   const names = async (): Promise<string[]> =>

@@ -81,7 +81,9 @@ test('plugin new names a file that stands where the folder is to be', async () =
     ['taken', /taken is a file; --dir names a folder/],
     ['taken/below', /taken, on the way to .*below, is a file/],
   ] as const) {
-    const { status, out, err } = await callCli(['plugin', 'new', 'filter', 'a', '--dir', place], { directory })
+    const { status, out, err } = await callCli(['plugin', 'new', 'filter', 'a', '--dir', place], {
+      directory,
+    })
     expect({ status, out }).toEqual({ status: 2, out: '' })
     expect(err).toMatch(words)
     expect(err).not.toMatch(/EEXIST|ENOTDIR/)

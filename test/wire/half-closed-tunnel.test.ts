@@ -9,7 +9,9 @@ test('a tunnel lets its client go when the backend never ends its side', { timeo
   proxy.backend.script = {
     onHead: (_, connection) => {
       connection.reader.takeRaw()
-      connection.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+      connection.write(
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+      )
     },
   }
   const client = await proxy.connect()

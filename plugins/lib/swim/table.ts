@@ -126,4 +126,5 @@ export class MemberTable {
   }
 }
 
-export const isHere = ({ state }: Pick<SwimMember, 'state'>): boolean => state === 'alive' || state === 'suspect'
+export const isHere = ({ state }: Pick<SwimMember, 'state'>): boolean =>
+  state === 'alive' || state === 'suspect'

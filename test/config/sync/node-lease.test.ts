@@ -68,7 +68,8 @@ test('nodes that were started together do not renew together', async () => {
     onTestFinished(() => lease.stop())
     lease.start()
   }
-  const untils = (): (number | undefined)[] => ['a', 'b', 'c'].map((id) => data.leases.get(`node/${id}`)?.until)
+  const untils = (): (number | undefined)[] =>
+    ['a', 'b', 'c'].map((id) => data.leases.get(`node/${id}`)?.until)
   await time.advanceAsync(4000)
   expect(untils()).toEqual([3750 + 15_000, 15_000, 15_000])
   await time.advanceAsync(1500)

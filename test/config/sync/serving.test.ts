@@ -65,7 +65,10 @@ describe('what is served', () => {
 
   test('what stood in the way for long is tried at once when the node’s own half has changed', async () => {
     const { world, node } = await following()
-    const taken = { status: 'refused', problems: [{ code: 'MR_LISTEN', message: 'the port is taken' }] } as const
+    const taken = {
+      status: 'refused',
+      problems: [{ code: 'MR_LISTEN', message: 'the port is taken' }],
+    } as const
     node.refuses = Array.from({ length: 100 }, () => taken)
     await world.put({ n: 2 })
     await world.pass(60_000)
@@ -228,7 +231,10 @@ describe('the store is away', () => {
     world.down = true
     await node.engine?.stop()
     node.served.length = 0
-    const taken = { status: 'refused', problems: [{ code: 'MR_LISTEN', message: 'the port is taken' }] } as const
+    const taken = {
+      status: 'refused',
+      problems: [{ code: 'MR_LISTEN', message: 'the port is taken' }],
+    } as const
     node.refuses = [taken, taken, taken]
     void node.start()
     await world.pass(500)

@@ -19,7 +19,10 @@ test('so many members are known and no more; whoever is gone for longest makes r
   expect(table.count('alive')).toBe(mostMembers)
   table.merge(claimOf('n7', 'dead'), mostMembers + 1)
   table.merge(claimOf('n3', 'left'), mostMembers + 2)
-  expect(table.merge(claimOf('late'), mostMembers + 3)).toMatchObject({ member: { id: 'late' }, evicted: 'n7' })
+  expect(table.merge(claimOf('late'), mostMembers + 3)).toMatchObject({
+    member: { id: 'late' },
+    evicted: 'n7',
+  })
   expect([table.get('n7'), table.get('n3')?.state]).toEqual([undefined, 'left'])
   // Nobody introduces one that is gone.
   table.merge(claimOf('n9', 'dead'), mostMembers + 3)
