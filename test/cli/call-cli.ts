@@ -13,9 +13,12 @@ export async function callCli(
   // Read by commander itself, not through the terminal.
   vi.stubEnv('MILLRACE_STORE', undefined)
   const text = { out: '', err: '' }
+  const add = (name: 'out' | 'err') => (lines: string) => {
+    text[name] += `${lines}\n`
+  }
   const status = await main(args, {
-    out: (lines) => void (text.out += `${lines}\n`),
-    err: (lines) => void (text.err += `${lines}\n`),
+    out: add('out'),
+    err: add('err'),
     style: (_style, plain) => plain,
     env: cleanEnvironment(env),
     directory,
