@@ -53,7 +53,8 @@ export class Seen {
   ): Found | undefined {
     const found = this.#heads.get(document)
     const { number, id } = found?.head?.head.revision ?? {}
-    if (found?.connection !== connection || lineage === undefined || found.lineage !== lineage) return undefined
+    if (found?.connection !== connection || lineage === undefined || found.lineage !== lineage)
+      return undefined
     return number === expect?.number && id === expect?.id ? found : undefined
   }
 

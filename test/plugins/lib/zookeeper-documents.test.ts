@@ -9,8 +9,19 @@ const short = 16 * 1024
 
 type Node = ReturnType<Ensemble['node']>
 
-async function write(node: Node, value: Uint8Array | string, expected: RevisionRef | null): Promise<Revision> {
-  const given = { document: 'config', value: Buffer.from(value), expect: expected, writeId: randomUUID(), note, at: 1 }
+async function write(
+  node: Node,
+  value: Uint8Array | string,
+  expected: RevisionRef | null,
+): Promise<Revision> {
+  const given = {
+    document: 'config',
+    value: Buffer.from(value),
+    expect: expected,
+    writeId: randomUUID(),
+    note,
+    at: 1,
+  }
   const result = await node.documents.put(node.connection, given, { head: false })
   if (result.status !== 'committed') throw new Error(result.status)
   return result.revision
@@ -93,9 +104,7 @@ test('what a watch has read is there at once for whoever need not have it fresh,
   await write(writer, 'v3', head)
   const { data } = ensemble.nodes.get(config) ?? {}
   expect(reader.documents.heard(reader.connection, 'config', data as Buffer)).toMatchObject({ number: 3 })
-  const told = await ensemble.counted(async () =>
-    expect(await read(reader)).toEqual({ text: 'v3', lineage }),
-  )
+  const told = await ensemble.counted(async () => expect(await read(reader)).toEqual({ text: 'v3', lineage }))
   expect(told.trips).toBe(0)
   expect((await ensemble.counted(() => read(reader, true))).trips).toBe(1)
   reader.documents.heard(reader.connection, 'config', data as Buffer)
