@@ -60,7 +60,7 @@ export class Ensemble {
         if (this.#queue.length === 1) setImmediate(() => this.#answer())
       })
     const watch = (path: string): void => {
-      const watchers = this.#watched.get(path) ?? new Set()
+      const watchers = this.#watched.get(path) ?? new Set<(path: string) => void>()
       this.#watched.set(path, watchers.add(fired))
     }
     return {
