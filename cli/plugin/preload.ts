@@ -23,7 +23,8 @@ async function load(location: string): Promise<void> {
     const what = error instanceof Error ? await explainFault(error, source) : undefined
     if (what !== undefined) end(`MR_PLUGIN_LOAD ${shown} cannot be loaded: ${what}`)
     // What we refuse says what is wrong; a stack of ours would only hide it.
-    if (error instanceof MillraceError) end(`${error.code} ${shown}${lineOf(error, location)}: ${error.message}`)
+    if (error instanceof MillraceError)
+      end(`${error.code} ${shown}${lineOf(error, location)}: ${error.message}`)
     // It was loaded, and threw: its stack says where.
     throw error
   }

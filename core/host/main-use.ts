@@ -5,8 +5,8 @@
 import type { Log, PluginKind, PluginKinds, Timer } from '../contracts/plugin.ts'
 import type { RawClock } from './clock.ts'
 import { MillraceError } from './errors.ts'
-import { describeError } from './instance-scope.ts'
 import type { PluginInstance } from './instance.ts'
+import { describeError } from './instance-scope.ts'
 import type { LoadedPlugin } from './registry.ts'
 
 const firstPauseMs = 100

@@ -19,7 +19,6 @@ export interface MainPluginsDeps {
 }
 
 export class MainPlugins implements MainUses {
-  readonly #log: Log
   readonly #lines: FaultLines
   readonly #uses = new Set<WatchedUse>()
   /** What may run here, by version: also what was replaced, for its timers may be left. */
@@ -29,7 +28,6 @@ export class MainPlugins implements MainUses {
   #counted: (plugin: LoadedPlugin, message: string) => void = () => {}
 
   constructor({ clock, log }: MainPluginsDeps) {
-    this.#log = log
     this.#lines = new FaultLines(clock, log)
   }
 
@@ -55,7 +53,8 @@ export class MainPlugins implements MainUses {
   know(plugins: readonly LoadedPlugin[]): void {
     for (const { code: _text, ...loaded } of plugins) {
       const { kind, name } = loaded.definition
-      const isHere = !threadKinds.includes(kind) || (loaded.source !== 'built-in' && loaded.source.kind === 'package')
+      const isHere =
+        !threadKinds.includes(kind) || (loaded.source !== 'built-in' && loaded.source.kind === 'package')
       if (isHere) this.#known.set(`${kind} ${name} ${loaded.hash}`, loaded)
     }
   }
@@ -63,7 +62,8 @@ export class MainPlugins implements MainUses {
   /** Why a plugin has no instance now; undefined: it has. */
   down(kind: PluginKind, name: string): string | undefined {
     for (const { loaded, down } of this.#uses)
-      if (down !== undefined && loaded.definition.kind === kind && loaded.definition.name === name) return down
+      if (down !== undefined && loaded.definition.kind === kind && loaded.definition.name === name)
+        return down
     return undefined
   }
 
@@ -111,5 +111,7 @@ export class MainPlugins implements MainUses {
 }
 
 function isSame(a: LoadedPlugin, b: LoadedPlugin): boolean {
-  return a.hash === b.hash && a.definition.kind === b.definition.kind && a.definition.name === b.definition.name
+  return (
+    a.hash === b.hash && a.definition.kind === b.definition.kind && a.definition.name === b.definition.name
+  )
 }

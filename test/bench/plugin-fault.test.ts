@@ -9,7 +9,10 @@ function faultOf(...lines: (object | string)[]): string | undefined {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-fault-'))
   onTestFinished(() => rmSync(directory, { recursive: true }))
   const file = join(directory, 'lb.log')
-  writeFileSync(file, lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'))
+  writeFileSync(
+    file,
+    lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'),
+  )
   return faultIn(file)
 }
 

@@ -134,9 +134,13 @@ test('where a filter answers itself that is said with what to do, and what its h
 test('a throw is told with its reason and its line, also where its very status is waited for', {
   timeout: 120_000,
 }, async () => {
-  const throwing = gate.replace("if (!exchange", "if (exchange.request.host !== '') throw new Error('no tenants')\n      if (!exchange")
+  const throwing = gate.replace(
+    'if (!exchange',
+    "if (exchange.request.host !== '') throw new Error('no tenants')\n      if (!exchange",
+  )
   const directory = folderWith({ 'gate.ts': throwing })
-  const measured = (...args: string[]) => runCli(['bench', 'plugin', 'gate.ts', '--quick', ...args], { directory })
+  const measured = (...args: string[]) =>
+    runCli(['bench', 'plugin', 'gate.ts', '--quick', ...args], { directory })
   const reason = 'filter gate failed in onRequest: Error: no tenants (at gate.ts:6)'
   const answered =
     'not measured in requests: with gate they are answered with 500 (MR_PLUGIN_FAULT: A plugin threw, or did what it must not)'

@@ -178,7 +178,9 @@ export default definePlugin({
 test('a config store that throws is made anew: what is served stays, and what the next one holds is taken', async () => {
   const words = await Promise.all(['one', 'two'].map(backend))
   const values = words.map((url) =>
-    Buffer.from(encodeConfig({ routes: [{ service: 'app' }], services: { app: { backends: [url] } } })).toString('base64'),
+    Buffer.from(
+      encodeConfig({ routes: [{ service: 'app' }], services: { app: { backends: [url] } } }),
+    ).toString('base64'),
   )
   const directory = folderWith({
     'own.ts': store(values),
@@ -198,7 +200,10 @@ sync: { use: poll, poll: 100ms }
   writeFileSync(path.join(directory, 'fuse'), '')
   await running.waitFor(/config-store own threw outside of any hook: boom/)
   await running.waitFor(/config-store own \(store\) is made anew/)
-  await until('the config of the next instance is served', async () => (await (await fetch(url)).text()) === 'two')
+  await until(
+    'the config of the next instance is served',
+    async () => (await (await fetch(url)).text()) === 'two',
+  )
   running.child.kill('SIGTERM')
   expect((await running.ended).status).toBe(0)
 })

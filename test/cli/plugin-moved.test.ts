@@ -75,7 +75,10 @@ test('links are as npm makes them, so that it takes them for its own', async () 
 })
 
 test('in a folder below one that has Millrace installed nothing is linked', async () => {
-  const directory = folderWith({ 'node_modules/millrace/package.json': '{}', 'node_modules/.bin/millrace': '' })
+  const directory = folderWith({
+    'node_modules/millrace/package.json': '{}',
+    'node_modules/.bin/millrace': '',
+  })
   expect(await runCli(['plugin', 'new', 'filter', 'my-own'], { directory })).toMatchObject({ status: 0 })
   expect(readdirSync(path.join(directory, 'my-own/node_modules'))).toEqual(['@types'])
 })

@@ -1,8 +1,8 @@
 /** Which tests a plugin has to pass. */
 import type { PluginKind } from '../../core/contracts/index.ts'
+import { checkPlugin } from '../../core/host/plugin-shape.ts'
 import { algorithmCases, exerciseAlgorithm } from './algorithm.ts'
 import { hashCases, notHashedCases, tableCases } from './algorithm-hash.ts'
-import { checkPlugin } from '../../core/host/plugin-shape.ts'
 import type { Case, Subject } from './case.ts'
 import { breakerCases, exerciseBreaker, openingCases } from './circuit-breaker.ts'
 import { exerciseStore, storeCases } from './config-store.ts'

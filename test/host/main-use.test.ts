@@ -48,11 +48,16 @@ async function bench(create: (number: number) => void | Promise<void> = () => {}
     },
     make(current) {
       isCurrent = current
-      return createInstance(loaded, 'health-source', {}, {
-        ...{ id: 'service/app/health', clock, log, random: () => 0.5, store: undefined },
-        ...{ intervalMs: 1000, timeoutMs: 500, report() {}, set() {} },
-        metrics: { counter: () => nothing, gauge: () => nothing },
-      })
+      return createInstance(
+        loaded,
+        'health-source',
+        {},
+        {
+          ...{ id: 'service/app/health', clock, log, random: () => 0.5, store: undefined },
+          ...{ intervalMs: 1000, timeoutMs: 500, report() {}, set() {} },
+          metrics: { counter: () => nothing, gauge: () => nothing },
+        },
+      )
     },
     changed: (instance) => changes.push(instance !== undefined),
   })

@@ -7,7 +7,12 @@ import { MainPlugins } from '../../core/threads/main-plugins.ts'
 import { FakeClock } from '../harness/fake-clock.ts'
 import { testLog } from './fixtures/server.ts'
 
-const plugin = (kind: PluginKind, name: string, hash: string, more: Partial<LoadedPlugin> = {}): LoadedPlugin => ({
+const plugin = (
+  kind: PluginKind,
+  name: string,
+  hash: string,
+  more: Partial<LoadedPlugin> = {},
+): LoadedPlugin => ({
   definition: { kind, name } as AnyPlugin,
   source: { specifier: `./${name}.ts`, kind: 'path', location: `/p/${name}.ts` },
   hash,
@@ -104,7 +109,10 @@ test('what the platform throws is of the use that has begun it, however late; wh
   expect(await later(platform)).toBe(true)
   expect(await later('no error at all')).toBe(true)
   expect(await later(thrown('f (file:///app/core/a.ts:1:1)'))).toBe(false)
-  expect([counted, one.throws]).toEqual([['health-source knock: boom', 'health-source knock: no error at all'], 2])
+  expect([counted, one.throws]).toEqual([
+    ['health-source knock: boom', 'health-source knock: no error at all'],
+    2,
+  ])
   expect(lines).toHaveLength(2)
   // What it calls is not its own, and after a throw nothing is.
   expect(main.inside(one, () => main.outside(() => main.threw(platform)))).toBe(false)
