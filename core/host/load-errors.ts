@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import path from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import type { PluginSource } from '../config/snapshot.ts'
 import { closest, didYouMean } from './did-you-mean.ts'
 import { placeWhileLoading, shownFile } from './error-place.ts'
@@ -56,42 +56,32 @@ async function explainUnexported(error: NodeError, source: PluginSource): Promis
   const [, from, name] = unexported
   const meant = didYouMean(name, await valuesOf(from))
   const hint = meant === '' ? '; if' : `${meant} If`
-  const place = (await importFrame(error, source, name)) ?? frame(error, source)
-  return `${from} has no export "${name}"${hint} ${name} is a type, write: import type { ${name} } from '${from}'${place}`
+  return `${from} has no export "${name}"${hint} ${name} is a type, write: import type { ${name} } from '${from}'${frame(error, source)}`
 }
 
-/** Where the name is imported: Node shows the first place where it stands, which may be any other. As {@link frame}. */
-async function importFrame(error: Error, source: PluginSource, name: string): Promise<string | undefined> {
-  const url = /^file:\S+?(?=:\d+$)/m.exec(withoutVersions(error.stack ?? ''))?.[0]
-  const file = url === undefined ? source.location : fileURLToPath(url)
-  const text = await readFile(file, 'utf8').catch(() => '')
-  const clause = new RegExp(
-    `^[ \\t]*(?:import|export)\\b[^'"]*?[{,\\s](${name})\\b[^'"]*?from\\s*['"]`,
-    'm',
-  ).exec(text)
-  if (!clause) return undefined
-  const at = clause.index + clause[0].search(new RegExp(`[{,\\s]${name}\\b`)) + 1
-  const before = text.slice(0, at).split('\n')
-  const code = text.split('\n')[before.length - 1]
-  const shown = shownFile(pathToFileURL(file).href, source)
-  return [
-    '',
-    `${shown}:${before.length}`,
-    code,
-    `${' '.repeat(before.at(-1)?.length ?? 0)}${'^'.repeat(name.length)}`,
-  ].join('\n')
-}
-
-/** A name of ours that was not imported, or is misspelt where it is used. */
+/** A name that was not imported, or is misspelt where it is used. */
 async function explainUndefined(error: Error, source: PluginSource): Promise<string | undefined> {
-  const name = error instanceof ReferenceError ? /^(\w+) is not defined$/.exec(error.message)?.[1] : undefined
-  if (name === undefined) return undefined
+  const name =
+    error instanceof ReferenceError ? /^([\w$]+) is not defined$/.exec(error.message)?.[1] : undefined
+  const place = placeWhileLoading(error, source)
+  if (name === undefined || place === undefined) return undefined
   const names = await valuesOf('millrace')
   const meant = names.includes(name) ? name : closest(name, names, 2)
-  if (meant === undefined) return undefined
-  const hint = meant === name ? '' : ` — did you mean "${meant}"?`
-  const place = placeWhileLoading(error, source) ?? source.specifier
-  return `${place}: ${name} is not defined${hint}; write: import { ${meant} } from 'millrace'`
+  const hint = meant === undefined || meant === name ? '' : ` — did you mean "${meant}"?`
+  const fix = meant === undefined ? '' : `; write: import { ${meant} } from 'millrace'`
+  return `${await placeOfName(place, name, error)}: ${name} is not defined${hint}${fix}`
+}
+
+/** V8 names the first line of a module for what `export default` uses: then the line in which the name stands. */
+async function placeOfName(place: string, name: string, { stack = '' }: Error): Promise<string> {
+  const [, url = ''] = /(file:\S+?):\d+:\d+\)?$/m.exec(withoutVersions(stack)) ?? []
+  const text = url === '' ? '' : await readFile(new URL(url), 'utf8').catch(() => '')
+  const lines = text.split('\n')
+  const uses = (line = ''): boolean =>
+    !/^\s*(?:\/\/|\/?\*)/.test(line) && line.split(/[^\w$]+/).includes(name)
+  const [, file, line] = /^(.*):(\d+)$/.exec(place) ?? []
+  const found = lines.findIndex(uses)
+  return uses(lines[Number(line) - 1]) || found < 0 ? place : `${file}:${found + 1}`
 }
 
 /** What can be imported from there, of modules that do nothing when they are imported. */

@@ -103,18 +103,14 @@ export class LbServer {
     this.#state = new SharedState(rows)
     this.#pluginHealth = new PluginHealth(clock, (kind, plugin) => this.#instead(kind, plugin))
     this.#main = options.main ?? new MainPlugins({ clock, log })
-    this.#main.know(registry.list())
-    this.#main.count((plugin, message) => this.#pluginHealth.threwOutside(plugin, message))
+    this.#mindMain(registry)
     this.#stalls = new StallWatch(clock)
     this.#accessLog = new AccessLogSwitch(clock, log)
     const { table, metrics } = this.#state
     const pluginMetrics = PluginMetrics.attach(metrics, rows)
     this.#pluginMetrics = pluginMetrics
     this.#health = new HealthRunner({
-      clock,
-      random: options.random ?? Math.random,
-      log,
-      table,
+      ...{ clock, log, table, random: options.random ?? Math.random },
       stalls: this.#stalls,
       metrics: (id, plugin) => pluginMetrics.of(id, plugin),
       uses: this.#main,
@@ -324,6 +320,11 @@ export class LbServer {
     this.#main.stop()
     await this.#accessLog.close()
     await this.#admin?.close()
+  }
+
+  #mindMain(registry: PluginRegistry): void {
+    this.#main.know(registry.list())
+    this.#main.count((plugin, message) => this.#pluginHealth.threwOutside(plugin, message))
   }
 
   #instead(kind: PluginKind, name: string): string | undefined {

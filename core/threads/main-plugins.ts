@@ -19,7 +19,6 @@ export interface MainPluginsDeps {
 }
 
 export class MainPlugins implements MainUses {
-  readonly #log: Log
   readonly #lines: FaultLines
   readonly #uses = new Set<WatchedUse>()
   /** What may run here, by version: also what was replaced, for its timers may be left. */
@@ -29,7 +28,6 @@ export class MainPlugins implements MainUses {
   #counted: (plugin: LoadedPlugin, message: string) => void = () => {}
 
   constructor({ clock, log }: MainPluginsDeps) {
-    this.#log = log
     this.#lines = new FaultLines(clock, log)
   }
 
