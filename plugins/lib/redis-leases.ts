@@ -71,7 +71,14 @@ export class RedisLeases {
           await server.run(scripts.release, keysOf(name), [name, holder, token.number])
         },
       }
-      return new HeldLease({ name, holder, token, ttlMs }, server.clock, sentAt, calls, server.signal, holding)
+      return new HeldLease(
+        { name, holder, token, ttlMs },
+        server.clock,
+        sentAt,
+        calls,
+        server.signal,
+        holding,
+      )
     }
   }
 

@@ -224,7 +224,11 @@ async function spoilt(bytes: string, schema: number) {
   await store.put('config', Buffer.from(bytes), head?.revision ?? null, 'wrong-0123456789', note)
   await stop()
   const [backup] = readdirSync(path.join(made.directory, 'backups'))
-  const ways = [['apply', 'two.yaml'], ['rollback', '1'], ['restore', `backups/${backup}`]]
+  const ways = [
+    ['apply', 'two.yaml'],
+    ['rollback', '1'],
+    ['restore', `backups/${backup}`],
+  ]
   return { ...made, ways }
 }
 

@@ -43,7 +43,8 @@ export class BackupFolder implements BackupTarget {
       await syncFolder(this.place)
     } catch (error) {
       // Where it was there already it is another's.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await rm(temporary, { force: true }).catch(() => {})
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+        await rm(temporary, { force: true }).catch(() => {})
       throw backupError(`the backup was not written to ${this.place}`, error)
     }
   }

@@ -184,7 +184,9 @@ test('a note of failure takes nothing away from what another node has made meanw
   fleet.fault = new MillraceError('MR_BACKUP', 'there is no room for it (ENOSPC)')
   const { store, lines } = await fleet.node('a')
   const get = store.get.bind(store)
-  const success = { last: { name: 'of b', at: fleet.time.clock().wall(), lineage: 'l', heads: {}, sha256: '' } }
+  const success = {
+    last: { name: 'of b', at: fleet.time.clock().wall(), lineage: 'l', heads: {}, sha256: '' },
+  }
   let written = false
   store.get = async (...given) => {
     const found = await get(...given)
@@ -192,7 +194,9 @@ test('a note of failure takes nothing away from what another node has made meanw
     if (lines.length > 0 && !written) {
       written = true
       const value = Buffer.from(JSON.stringify(success))
-      await fleet.data.client().put('backups', value, found?.revision ?? null, 'b-0123456789abcdef', { by: 'b' })
+      await fleet.data
+        .client()
+        .put('backups', value, found?.revision ?? null, 'b-0123456789abcdef', { by: 'b' })
     }
     return found
   }
