@@ -144,7 +144,10 @@ export class FleetNetwork {
   }
 
   #received(bytes: Buffer, address: string): void {
-    if (bytes.length > longestSealed) return this.#deps.dropped?.('malformed')
+    if (bytes.length > longestSealed) {
+      this.#deps.dropped?.('malformed')
+      return
+    }
     const opened = this.#envelopes.open(bytes)
     if (!opened || this.#closing.signal.aborted) return
     const { from, boot, payload } = opened

@@ -94,7 +94,10 @@ export class RedisBus implements ConfigSync {
   }
 
   #receive(text: string): void {
-    if (text.length > longestMessage) return this.#dropped('malformed')
+    if (text.length > longestMessage) {
+      this.#dropped('malformed')
+      return
+    }
     const message = this.#envelopes.openText(text)
     if (message?.purpose !== this.#purpose || this.#context.signal.aborted) return
     this.#heard()

@@ -129,7 +129,7 @@ describe('what is served', () => {
   test('a record that the store has lost, or that somebody has removed, is written again', async () => {
     const { world, node } = await following()
     await world.put({ n: 2 })
-    await world.pass(50)
+    await world.pass(500)
     const history = () => world.data.documents.get('node/lb-0')?.history ?? []
     // As by a replica that lags and is promoted: it has the config, and not what the node said of it.
     history().shift()
