@@ -1,13 +1,15 @@
 /**
  * What this node says of itself in the store, document `node/<id>`: which revision it serves (ACK), and which it has refused and
  * why (NACK). Written beside everything else: nothing waits for it. Of several changes only the last is written; other
- * parts of the record are kept as they are.
+ * parts of the record are kept as they are. A record that a newer version of this node has left is replaced as a whole: it is this
+ * node's own, and tells what runs now.
  */
 import type { ConfigStore, PutResult } from '../../contracts/config-store.ts'
 import type { Log } from '../../contracts/plugin.ts'
 import type { FleetNode } from '../../contracts/process.ts'
 import type { RawClock, RawTimer } from '../../host/clock.ts'
 import { canonical } from '../canonical.ts'
+import { overridesSchema } from '../overrides.ts'
 import type { Fork, Nack, RevisionAt } from './state.ts'
 
 /** Part `config` of the record. */
@@ -32,6 +34,8 @@ export interface NodeRecordDeps {
 
 const conflictTries = 5
 const slowestRetryMs = 10_000
+/** Of the record. */
+const recordSchema = 1
 /** The reason of a refusal may be long; a record is read by people and often. */
 const longestReason = 4000
 
@@ -100,7 +104,8 @@ export class NodeRecord {
     for (let tries = 0; tries < conflictTries && !this.#stopped; tries++) {
       const { store } = this.#deps
       const now = await store.get(this.#document, { fresh: tries > 0 })
-      const value = this.#valueOf(now?.value ?? null, report)
+      const isKnown = (now?.note.schema ?? recordSchema) <= recordSchema
+      const value = this.#valueOf(now && isKnown ? now.value : null, report)
       const expect = now && { number: now.revision.number, id: now.revision.id }
       const result = await this.#put(value, expect)
       if (result.status === 'committed') return
@@ -121,7 +126,9 @@ export class NodeRecord {
 
   #valueOf(before: Uint8Array | null, report: ConfigReport): Uint8Array {
     const nack = report.nack && { ...report.nack, reason: report.nack.reason.slice(0, longestReason) }
-    return Buffer.from(canonical({ ...record(before), ...this.#deps.node, config: { ...report, nack } }))
+    const reads = { overrides: { schema: overridesSchema } }
+    const own = { ...this.#deps.node, ...reads, config: { ...report, nack } }
+    return Buffer.from(canonical({ ...record(before), ...own }))
   }
 }
 

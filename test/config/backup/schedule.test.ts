@@ -178,6 +178,21 @@ test('one that fails is told and noted with who and why, tried again, and then f
     expect(each).toEqual({ madeAt: fleet.made[0].backup.header.at, failing: false })
 })
 
+test('what a newer version has noted is not replaced: no backup is made, and that is told', async () => {
+  const fleet = new Fleet()
+  await fleet.put('one')
+  const newer = { by: 'a', schema: 2 }
+  await fleet.data.client().put('backups', Buffer.from('{"form":"new"}'), null, 'newer-0123456789', newer)
+  const { lines, state } = await fleet.node('a')
+  await fleet.pass(20 * minute)
+  expect(fleet.made).toEqual([])
+  expect(state().failing).toBe(true)
+  expect(lines[0]).toMatch(
+    /^backup: none could be made, and it is tried again: the document backups of the store is written in schema 2/,
+  )
+  expect(fleet.data.documents.get('backups')?.history).toHaveLength(1)
+})
+
 test('a time in the far future, by somebody’s wrong clock, does not end backups', async () => {
   const fleet = new Fleet()
   await fleet.put('one')
