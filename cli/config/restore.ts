@@ -4,7 +4,8 @@ import path from 'node:path'
 import { headIn, type ParsedBackup, parseBackup } from '../../core/config/backup/format.ts'
 import { checkDynamic } from '../../core/config/dynamic.ts'
 import { unifiedDiff } from '../../core/config/line-diff.ts'
-import { decodeOverrides, overridesDocument, overridesSchema } from '../../core/config/overrides.ts'
+import { decodeOverrides, overridesDocument } from '../../core/config/overrides.ts'
+import { checkKnown } from '../../core/config/sync/schema-gate.ts'
 import { configDocument } from '../../core/config/sync/value.ts'
 import type { ConfigStore, Document } from '../../core/contracts/index.ts'
 import { MillraceError } from '../../core/host/errors.ts'
@@ -41,7 +42,8 @@ export async function restore(host: Host, file: string, flags: StoreFlags & Writ
       const change = await changeOf(store, backup, document, name)
       if (document === configDocument && !change.wanted.tombstone)
         await checkDynamic(dataOf(change.wanted), `${name}: ${document}`, registry.catalog())
-      if (document === overridesDocument) checkOverrides(change.wanted, name)
+      // No node could use what cannot be read: breakers and drains would stay as they are.
+      if (document === overridesDocument) decodeOverrides(change.wanted.value, change.wanted.revision.number)
       if (show(host, change)) changes.push(change)
     }
     if (changes.length === 0) return
@@ -69,6 +71,7 @@ async function read(file: string): Promise<Buffer> {
   }
 }
 
+/** @throws MR_STORE_DATA when a newer version has written what is wanted, or what is there */
 async function changeOf(
   store: ConfigStore,
   backup: ParsedBackup,
@@ -78,18 +81,10 @@ async function changeOf(
   const wanted = headIn(backup, document)
   if (!wanted)
     throw new MillraceError('MR_BACKUP', `${name} holds no revision of ${document}, though it says so`)
-  return { document, wanted, head: await store.get(document, { fresh: true }) }
-}
-
-/** @throws MR_STORE_DATA when no node of this version could use them: breakers and drains would stay as they are */
-function checkOverrides({ value, note, revision }: Document, name: string): void {
-  const { schema = 1 } = note
-  if (schema > overridesSchema)
-    throw new MillraceError(
-      'MR_STORE_DATA',
-      `${name}: the overrides are written in schema ${schema}, and this version reads up to ${overridesSchema}; update it first`,
-    )
-  decodeOverrides(value, revision.number)
+  const head = await store.get(document, { fresh: true })
+  checkKnown(document, wanted.note, name)
+  checkKnown(document, head?.note)
+  return { document, wanted, head }
 }
 
 /** Says what changes. @returns whether anything does */

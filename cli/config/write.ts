@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { setTimeout as later } from 'node:timers/promises'
 import { canonical } from '../../core/config/canonical.ts'
 import { unifiedDiff } from '../../core/config/line-diff.ts'
+import { checkKnown, checkReaders } from '../../core/config/sync/schema-gate.ts'
 import { configDocument, configSchema, decodeConfig, encodeConfig } from '../../core/config/sync/value.ts'
 import type { ConfigStore, Document, PutResult, WriteNote } from '../../core/contracts/index.ts'
 import { UsageError } from '../failure.ts'
@@ -87,7 +88,10 @@ export async function whyNot(
     : 'the store did not answer: nobody knows whether this was written; millrace config history tells'
 }
 
-/** Writes on top of the head. One of unknown outcome is sent again, which takes effect at most once. */
+/**
+ * Writes on top of the head. One of unknown outcome is sent again, which takes effect at most once.
+ * @throws MR_STORE_*; nothing was written then
+ */
 export async function settled(
   store: ConfigStore,
   document: string,
@@ -95,6 +99,8 @@ export async function settled(
   value: Uint8Array | null,
   note: WriteNote,
 ): Promise<PutResult> {
+  checkKnown(document, head?.note)
+  await checkReaders(store, document, note)
   const writeId = randomUUID()
   let last: PutResult = { status: 'unknown', cause: undefined }
   for (let sent = 0; sent < tries; sent++) {

@@ -115,12 +115,11 @@ function dataOf({ value, note }: Document): ConfigData {
   throw new MillraceError('MR_STORE_DATA', 'the config in the store is no map; PUT /v1/config replaces it')
 }
 
-/** `null`: not to be understood, and so replaced. A newer version's config is not. */
+/** `null`: not to be understood, and so replaced. (A newer version's config does not come so far.) */
 function readable(head: Document): ConfigData | null {
   try {
     return dataOf(head)
-  } catch (error) {
-    if ((head.note.schema ?? 1) > configSchema) throw error
+  } catch {
     return null
   }
 }

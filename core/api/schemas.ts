@@ -133,6 +133,7 @@ const node = {
       ...anything,
       description: 'applied (what it serves), nack (what it has refused, and why), from, fork, schema',
     },
+    overrides: { ...anything, description: 'schema (the newest of the overrides that it reads)' },
   },
 }
 

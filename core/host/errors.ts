@@ -35,6 +35,7 @@ export const errorTable = {
   MR_STORE_LIMIT: { text: 'A name or value is not allowed in the config store' },
   MR_STORE_FORK: { text: 'The config store has lost writes, or another one stands in its place' },
   MR_STORE_DATA: { text: 'What the config store holds cannot be understood' },
+  MR_STORE_SCHEMA: { text: 'A node of the fleet could not read what was to be written', status: 409 },
   MR_BACKUP: { text: 'A backup cannot be made, or cannot be used' },
   MR_NETWORK: { text: 'A node of the fleet cannot be reached' },
   MR_FENCED: { text: 'Another holds the right to do this' },

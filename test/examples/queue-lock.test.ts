@@ -40,6 +40,31 @@ function childOf({ child }: Running): number {
   return Number(children[0])
 }
 
+test('what its README says to type does the jobs', () => {
+  const readme = readFileSync(example('README.md'), 'utf8')
+  const typed = [...readme.matchAll(/^node (?:enqueue\.ts|\.\.\/\.\.\/cli\/bin\.js) .*$/gm)].map(
+    ([line]) => line,
+  )
+  expect(typed).toHaveLength(2)
+  const directory = folderWith({})
+  const env = { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env.PATH}` }
+  const said = typed.map((line) => {
+    const command = line
+      .replaceAll(/(?:\.\.\/\.\.\/cli\/bin\.js|\b(?:enqueue|consumer)\.ts)/g, (file) => `'${example(file)}'`)
+      .replace(/ 50$/, ' 2')
+      .replace(/ 500$/, ' 5')
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', command], { cwd: directory, env })
+    expect({ command, status, err: String(stderr) }).toMatchObject({ status: 0 })
+    return String(stdout)
+  })
+  expect(said).toEqual([
+    '',
+    expect.stringMatching(
+      /^ann begins task 1\nann has done task 1 with token 1\nann begins task 2\nann has done task 2 /,
+    ),
+  ])
+})
+
 test('one works, the others wait; it is killed and the next goes on, and each job is done once, in order', async () => {
   const { consumer, doneBy } = queueOf(12)
   const first = consumer('ann', 60)

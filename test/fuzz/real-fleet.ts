@@ -30,6 +30,18 @@ export interface StoreServer {
   resume(): void
 }
 
+/** Several servers whose faults belong together. */
+export interface Topology {
+  /**
+   * One fault more.
+   * @param write a change by the writer of the fleet
+   * @returns false: there is none left
+   */
+  trouble(random: () => number, write: () => Promise<void>): Promise<boolean>
+  /** Whatever has to be there for the store to answer, for good, is there. The faults that have to happen have happened. */
+  heal(random: () => number, write: () => Promise<void>): Promise<void>
+}
+
 export interface Backing {
   readonly store: string
   readonly sync: string
@@ -37,6 +49,10 @@ export interface Backing {
   storeOptions(port: number): Record<string, unknown>
   syncOptions(port: number): Record<string, unknown>
   readonly server: StoreServer | undefined
+  /** Instead of a server. Then nodes have no relays of their own. */
+  readonly topology?: Topology
+  /** Given where acknowledged changes may be lost: how long the nodes hold what they serve, instead of 30 s. */
+  readonly forkHoldMs?: number
 }
 
 export interface Config {
@@ -123,9 +139,10 @@ export class RealFleet {
 
   /** Asks for the fate of a write that nobody knew. */
   async settle(): Promise<void> {
-    const put = this.#unsettled
-    this.#unsettled = undefined
-    for (let result = await put?.(); result?.status === 'unknown'; ) result = await put?.()
+    while (this.#unsettled) {
+      const { status } = await this.#unsettled()
+      if (status !== 'unknown') this.#unsettled = undefined
+    }
   }
 
   /** A store and its sync as a process of the fleet has them. */
@@ -159,13 +176,18 @@ export class RealFleet {
   }
 }
 
+/** As the engine tells it. */
+type Taken = RevisionAt & { readonly branch: number }
+
 export class RealNode {
   readonly fleet: RealFleet
   readonly id: string
   readonly relay: Relay | undefined
   readonly served: Config[] = []
-  /** Every revision that was taken, in order, over restarts. */
-  readonly taken: RevisionAt[] = []
+  /** Every revision that was taken, in order, over restarts; `branch` counts the forks that a start has followed. */
+  readonly taken: Taken[] = []
+  /** Alarms. */
+  forks = 0
   engine: SyncEngine | undefined
   #member: Member | undefined
 
@@ -179,11 +201,14 @@ export class RealNode {
     const { fleet, id } = this
     const boot = randomUUID()
     const told: { engine?: SyncEngine } = {}
-    const quiet = { debug() {}, warn() {}, error() {} }
     const log = {
-      ...quiet,
+      debug() {},
+      warn() {},
       info: (message: string, fields?: Record<string, unknown>): void => {
-        if (message.endsWith('is served') && fields) this.taken.push(fields as unknown as RevisionAt)
+        if (message.endsWith('is served') && fields) this.taken.push(fields as unknown as Taken)
+      },
+      error: (message: string): void => {
+        if (message.includes('FORK')) this.forks++
       },
     }
     const listener: WatchListener = {
@@ -195,6 +220,7 @@ export class RealNode {
     const engine = new SyncEngine({
       ...{ store: this.#member.store, clock: systemClock, random: fleet.random, log, pollMs, reconcileMs },
       node: { id, boot },
+      forkHoldMs: fleet.backing.forkHoldMs,
       lastGood: new LastKnownGoodFiles(join(fleet.folder, id), fleet.name, log),
       newId,
       use: async (data) => {

@@ -19,6 +19,10 @@ export interface RealResult {
   readonly acknowledged: number
   readonly restarts: number
   readonly serverFaults: number
+  /** Changes that were acknowledged, and are not there any more. */
+  readonly lost: number
+  /** Alarms of the nodes. */
+  readonly forks: number
   /** Milliseconds from healing until all had the same. */
   readonly convergedMs: number
 }
@@ -66,7 +70,12 @@ class Schedule {
         () => relay.freeze(),
         () => relay.heal(),
       )
-    if (this.fleet.backing.server) choices.push(() => this.troubleServer())
+    const { server, topology } = this.fleet.backing
+    if (server) choices.push(() => this.troubleServer())
+    if (topology)
+      choices.push(async () => {
+        if (await topology.trouble(this.random, () => this.write())) this.serverFaults++
+      })
     await this.pick(choices)()
   }
 
@@ -88,6 +97,7 @@ class Schedule {
 
   async heal(): Promise<void> {
     await this.healServer()
+    await this.fleet.backing.topology?.heal(this.random, () => this.write())
     for (const { relay } of this.fleet.nodes) {
       relay?.heal()
       // What was frozen ends: a far side that is gone is found out by no one.
@@ -108,7 +118,7 @@ export async function runRealSchedule(backing: Backing, seed: number): Promise<R
   }
   await schedule.heal()
   const healedAt = performance.now()
-  await fleet.settle()
+  await untilAnswered(() => fleet.settle())
   const history = await untilAnswered(() => fleet.store.history('config'))
   const wanted = history.find(({ revision }) => !fleet.bad.has(revision.id))?.revision
   const serves = (node: RealNode): string | undefined => node.engine?.state().applied?.id
@@ -122,20 +132,30 @@ export async function runRealSchedule(backing: Backing, seed: number): Promise<R
   )
   const convergedMs = performance.now() - healedAt
   const kept = new Set(history.map(({ revision }) => revision.id))
-  for (const id of schedule.acknowledged) assert(kept.has(id), `${at}the acknowledged write ${id} is gone`)
-  for (const node of fleet.nodes) check(node, at)
+  const lost = [...schedule.acknowledged].filter((id) => !kept.has(id))
+  if (backing.forkHoldMs === undefined)
+    assert(lost.length === 0, `${at}acknowledged writes are gone: ${lost.join(', ')}`)
+  for (const node of fleet.nodes) check(node, kept, at)
   const { writes, acknowledged, restarts, serverFaults } = schedule
+  const forks = fleet.nodes.reduce((sum, node) => sum + node.forks, 0)
   await fleet.stop()
-  return { writes, acknowledged: acknowledged.size, restarts, serverFaults, convergedMs }
+  const counts = { writes, acknowledged: acknowledged.size, lost: lost.length, forks, restarts, serverFaults }
+  return { ...counts, convergedMs }
 }
 
-function check(node: RealNode, at: string): void {
-  assert(!node.served.some(({ bad }) => bad), `${at}${node.id} has served a bad config`)
-  let before = 0
-  for (const { number } of node.taken) {
-    assert(number >= before, `${at}${node.id} went back from ${before} to ${number}`)
-    before = number
+function check({ id, served, taken, forks }: RealNode, kept: ReadonlySet<string>, at: string): void {
+  assert(!served.some(({ bad }) => bad), `${at}${id} has served a bad config`)
+  const last = { number: 0, branch: 0 }
+  for (const { number, branch } of taken) {
+    const isFollowing = branch > last.branch
+    assert(number >= last.number || isFollowing, `${at}${id} went back from ${last.number} to ${number}`)
+    Object.assign(last, { number, branch })
   }
+  const gone = taken.find((revision) => !kept.has(revision.id))
+  assert(
+    !gone || forks > 0,
+    `${at}${id} has served revision ${gone?.number}, which is lost, and raised no alarm`,
+  )
 }
 
 async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {

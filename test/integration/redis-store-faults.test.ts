@@ -1,30 +1,10 @@
 /** The Redis store while its server is killed, stopped, cut off and replaced. */
-import { setImmediate } from 'node:timers/promises'
 import type { PutResult, Revision } from 'millrace'
 import { describe, expect, test } from 'vitest'
-import { type RedisServer, startRedis } from '../harness/redis.ts'
+import { startRedis } from '../harness/redis.ts'
+import { replicated, replicationField, settled } from '../harness/redis-replication.ts'
 import { makeStore, note, settle, textOf, write, writeId } from '../harness/redis-store.ts'
 import { startRelay } from '../harness/relay.ts'
-
-/** What was written on the master before is on the replica. */
-async function replicated(master: RedisServer, replica: RedisServer): Promise<void> {
-  const field = async (server: RedisServer, name: string): Promise<string | undefined> =>
-    new RegExp(`^${name}:(.*)\\r$`, 'm').exec(String(await server.command('info', 'replication')))?.[1]
-  const wanted = Number(await field(master, 'master_repl_offset'))
-  await settled(
-    async () =>
-      (await field(replica, 'master_link_status')) === 'up' &&
-      Number(await field(replica, 'slave_repl_offset')) >= wanted,
-  )
-}
-
-async function settled(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 20_000
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error('Timed out waiting for a condition')
-    await setImmediate()
-  }
-}
 
 const committed = (result: PutResult): Revision => {
   expect(result.status).toBe('committed')
@@ -235,6 +215,23 @@ describe('a replica is promoted', () => {
     expect(committed(await settle(put)).number).toBe(2)
     await promote()
     await settled(async () => textOf(await store.get('config').catch(() => null)) === 'v2')
+  })
+
+  test('with `min-replicas-to-write 1` a master that has lost its replica takes no more writes: none is acknowledged that a failover would lose', async () => {
+    const { master, replica, link, store, promote } = await pair()
+    await master.command('config', 'set', 'min-replicas-to-write', 1)
+    const first = await write(store, 'config', 'v1', null)
+    await replicated(master, replica)
+    link.cut()
+    await settled(async () => (await replicationField(master, 'min_slaves_good_slaves')) === '0')
+    const refused = { code: 'MR_STORE_UNAVAILABLE', message: expect.stringContaining('NOREPLICAS') }
+    const second = store.put('config', Buffer.from('v2'), first, writeId(), note)
+    await expect(second).rejects.toMatchObject(refused)
+    await expect(store.lease('relay', 'me', 1500)).rejects.toMatchObject(refused)
+    expect(textOf(await store.get('config'))).toBe('v1')
+    await promote()
+    await settled(async () => (await store.get('config').catch(() => null)) !== null)
+    expect((await store.get('config', { fresh: true }))?.revision).toEqual(first)
   })
 
   test('a replica is not read from, and not written to', async () => {

@@ -10,6 +10,7 @@ import type { RawClock } from '../../host/clock.ts'
 import { MillraceError } from '../../host/errors.ts'
 import { pause } from '../../host/pause.ts'
 import { canonical } from '../canonical.ts'
+import { checkKnown } from '../sync/schema-gate.ts'
 import type { BackupState } from '../sync/state.ts'
 import type { BackupTarget } from './directory.ts'
 import { type Backup, baseOf, takeBackup } from './take.ts'
@@ -175,6 +176,7 @@ export class BackupSchedule {
   async #read(): Promise<Read> {
     const document = await this.#deps.store.get(backupsDocument, { fresh: true })
     if (!document) return { state: {}, head: null }
+    checkKnown(backupsDocument, document.note)
     const { number, id } = document.revision
     this.#seen = parse(document.value)
     // Another node has made one since.

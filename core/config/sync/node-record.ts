@@ -3,15 +3,17 @@
  * why (NACK). Written beside everything else: nothing waits for it. Of several changes only the last is written; other
  * parts of the record are kept as they are. Now and then it is read: a store may have lost the write, and somebody may have removed
  * the record of a node that only seemed to be gone.
+ * A record that a newer version of this node has left is replaced as a whole: it is this node's own, and tells what runs now.
  *
  * All nodes take a change at the same time, and the store has better things to do then than to hear that they did: so an ACK is
  * written a little later, and not by all at once. A NACK, a fork and the first record of a start are written at once.
  */
-import type { ConfigStore, PutResult, RevisionRef } from '../../contracts/config-store.ts'
+import type { ConfigStore, Document, PutResult, WriteNote } from '../../contracts/config-store.ts'
 import type { Log } from '../../contracts/plugin.ts'
 import type { FleetNode } from '../../contracts/process.ts'
 import type { RawClock, RawTimer } from '../../host/clock.ts'
 import { canonical } from '../canonical.ts'
+import { overridesSchema } from '../overrides.ts'
 import type { Fork, Nack, RevisionAt } from './state.ts'
 
 /** Part `config` of the record. */
@@ -42,6 +44,8 @@ const usualCheckMs = 60_000
 const ackAfterMs = { least: 100, more: 200 }
 const conflictTries = 5
 const slowestRetryMs = 10_000
+/** Of the record. */
+const recordSchema = 1
 /** The reason of a refusal may be long; a record is read by people and often. */
 const longestReason = 4000
 
@@ -54,7 +58,7 @@ export class NodeRecord {
   /** Counts calls of {@link lost}. */
   #losses = 0
   /** The record as this node wrote it last: where nobody has written to it since it need not be read. */
-  #last: { readonly revision: RevisionRef; readonly value: Uint8Array } | undefined
+  #last: Pick<Document, 'revision' | 'value' | 'note'> | undefined
   #running = false
   #failures = 0
   /** Until an ACK is due; after a failure, until the next try. */
@@ -137,12 +141,13 @@ export class NodeRecord {
       const { store } = this.#deps
       const now = this.#last ?? (await store.get(this.#document, { fresh: tries > 0 }))
       this.#last = undefined
-      const value = this.#valueOf(now?.value ?? null, report)
-      if (now?.value && Buffer.compare(now.value, value) === 0) return
+      const isKnown = (now?.note.schema ?? recordSchema) <= recordSchema
+      const value = this.#valueOf(now && isKnown ? now.value : null, report)
+      if (now?.value && isKnown && Buffer.compare(now.value, value) === 0) return
       const expect = now && { number: now.revision.number, id: now.revision.id }
       const result = await this.#put(value, expect)
       if (result.status === 'committed') {
-        this.#last = { revision: result.revision, value }
+        this.#last = { revision: result.revision, value, note: this.#note() }
         return
       }
       if (result.status === 'unknown') throw result.cause
@@ -152,17 +157,23 @@ export class NodeRecord {
 
   /** Of unknown outcome: the same write again, which takes effect at most once. */
   async #put(value: Uint8Array, expect: { number: number; id: string } | null): Promise<PutResult> {
-    const { store, node, newId } = this.#deps
+    const { store, newId } = this.#deps
     const writeId = newId()
     let result: PutResult = { status: 'unknown', cause: undefined }
     for (let tries = 0; tries < 3 && result.status === 'unknown'; tries++)
-      result = await store.put(this.#document, value, expect, writeId, { by: node.id })
+      result = await store.put(this.#document, value, expect, writeId, this.#note())
     return result
+  }
+
+  #note(): WriteNote {
+    return { by: this.#deps.node.id }
   }
 
   #valueOf(before: Uint8Array | null, report: ConfigReport): Uint8Array {
     const nack = report.nack && { ...report.nack, reason: report.nack.reason.slice(0, longestReason) }
-    return Buffer.from(canonical({ ...record(before), ...this.#deps.node, config: { ...report, nack } }))
+    const reads = { overrides: { schema: overridesSchema } }
+    const own = { ...this.#deps.node, ...reads, config: { ...report, nack } }
+    return Buffer.from(canonical({ ...record(before), ...own }))
   }
 }
 

@@ -10,6 +10,7 @@ import type {
 } from '../../contracts/config-store.ts'
 import type { RawClock } from '../../host/clock.ts'
 import { MillraceError } from '../../host/errors.ts'
+import { checkKnown, checkReaders } from './schema-gate.ts'
 
 /** Changes that wait for their turn. Each holds a body. */
 const mostWaiting = 64
@@ -35,7 +36,7 @@ export class Turns {
 }
 
 export interface WriteDeps {
-  readonly store: Pick<ConfigStore, 'get' | 'put'>
+  readonly store: Pick<ConfigStore, 'get' | 'put' | 'leases'>
   readonly clock: Pick<RawClock, 'after'>
   /** Unique, at least 64 random bits. */
   newId(): string
@@ -49,7 +50,7 @@ const mostTries = 10
 
 /**
  * One write, sent again while its outcome is unknown.
- * @throws MR_STORE_* when nothing was written for certain
+ * @throws MR_STORE_* when nothing was written for certain; MR_STORE_SCHEMA when a node that lives could not read it
  */
 export async function putSettled(
   { store, clock, newId }: WriteDeps,
@@ -58,6 +59,7 @@ export async function putSettled(
   expect: RevisionRef | null,
   note: WriteNote,
 ): Promise<PutResult> {
+  await checkReaders(store, document, note)
   const writeId = newId()
   const expected = expect && { number: expect.number, id: expect.id }
   let last: PutResult = { status: 'unknown', cause: undefined }
@@ -91,7 +93,7 @@ export type EditResult =
  * Reads, changes, writes; begins again when another has written in between.
  * @param edit what is to be written on top of this head; undefined: nothing. What it throws ends the edit
  * @param tries default 10; 1 for a caller who expects a revision
- * @throws MR_STORE_* when nothing was written for certain
+ * @throws MR_STORE_* when nothing was written for certain; MR_STORE_DATA when a newer version has written what is there
  */
 export async function editDocument(
   deps: WriteDeps,
@@ -101,6 +103,7 @@ export async function editDocument(
 ): Promise<EditResult> {
   for (let left = tries; ; left--) {
     const before = await deps.store.get(document, { fresh: true })
+    checkKnown(document, before?.note)
     const wanted = await edit(before)
     if (wanted === undefined) return { status: 'unchanged', before }
     const result = await putSettled(deps, document, wanted.value, before?.revision ?? null, wanted.note)

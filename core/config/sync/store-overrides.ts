@@ -11,6 +11,7 @@ import {
   withoutEnded,
 } from '../overrides.ts'
 import { type EditResult, editDocument, Turns, type WriteDeps } from './put.ts'
+import { checkKnown } from './schema-gate.ts'
 
 export interface StoreOverridesDeps extends WriteDeps {
   readonly store: ConfigStore
@@ -68,10 +69,7 @@ export class StoreOverrides {
   }
 
   #documentOf(head: Document | null): OverridesDocument {
-    if ((head?.note.schema ?? 1) > overridesSchema) {
-      const message = `the overrides are written in schema ${head?.note.schema}, and this version reads up to ${overridesSchema}`
-      throw new MillraceError('MR_STORE_DATA', `${message}; update this node first`)
-    }
+    checkKnown(overridesDocument, head?.note)
     const document = decodeOverrides(head?.value ?? null, head?.revision.number ?? 0)
     return withoutEnded(document, this.#deps.clock.wall())
   }

@@ -205,6 +205,21 @@ test('a note of failure takes nothing away from what another node has made meanw
   expect(fleet.note).toEqual(success)
 })
 
+test('what a newer version has noted is not replaced: no backup is made, and that is told', async () => {
+  const fleet = new Fleet()
+  await fleet.put('one')
+  const newer = { by: 'a', schema: 2 }
+  await fleet.data.client().put('backups', Buffer.from('{"form":"new"}'), null, 'newer-0123456789', newer)
+  const { lines, state } = await fleet.node('a')
+  await fleet.pass(20 * minute)
+  expect(fleet.made).toEqual([])
+  expect(state().failing).toBe(true)
+  expect(lines[0]).toMatch(
+    /^backup: none could be made, and it is tried again: the document backups of the store is written in schema 2/,
+  )
+  expect(fleet.data.documents.get('backups')?.history).toHaveLength(1)
+})
+
 test('a time in the far future, by somebody’s wrong clock, does not end backups', async () => {
   const fleet = new Fleet()
   await fleet.put('one')

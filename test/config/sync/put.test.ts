@@ -33,7 +33,7 @@ test('a store that never says: unknown, in the end', async () => {
   const unknown: PutResult = { status: 'unknown', cause: new Error('lost') }
   let sent = 0
   const store = {
-    ...{ get: async () => null },
+    ...{ get: async () => null, leases: async () => [] },
     put: async () => {
       sent++
       return unknown
