@@ -1,4 +1,7 @@
-/** Documents, their history and the outbox, over one connection. */
+/**
+ * Documents, their history and the outbox, over one connection.
+ * Over 300 lines: all that reads or writes a document goes by one head of it, and by what is known of that already.
+ */
 import { randomUUID } from 'node:crypto'
 import {
   type Document,

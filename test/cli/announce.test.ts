@@ -16,7 +16,7 @@ async function begin(fleetKeys: readonly string[] = []) {
   const directory = folderWith({
     'first.yaml': configOf(9001),
     'second.yaml': configOf(9002),
-    'sealed.yaml': configOf(9003, 'fleetKey: ${FLEET_KEY}\n'),
+    'sealed.yaml': configOf(9003, `fleetKey: \${FLEET_KEY}\n`),
   })
   const options: RunOptions = { directory, env: { FLEET_KEY: key } }
   const run = async (...args: string[]) => {
