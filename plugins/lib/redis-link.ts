@@ -49,6 +49,7 @@ export class RedisLink {
     this.#lastError = storeError('MR_STORE_UNAVAILABLE', `${options.place}: there is no connection yet`)
     const delay = (): number => this.#delay()
     this.#redis = options.make({ ...options.driver, retryStrategy: delay, sentinelRetryStrategy: delay })
+    quietSentinels(this.#redis)
     this.#redis
       .on('connecting', () => {
         this.#refusal = undefined
@@ -245,6 +246,19 @@ export class RedisLink {
       if (!this.#closed && this.#redis.status === 'end') this.#redis.connect().catch(() => {})
     })
   }
+}
+
+interface SentinelConnector {
+  connectToSentinel?(...given: unknown[]): Redis
+}
+
+/** Of a Sentinel that is away the driver writes to standard error, each time that it listens for failovers there: nobody hears the
+ * `error` of that connection. The others are listened to all the same. */
+function quietSentinels(redis: Redis): void {
+  const { connector } = redis as unknown as { readonly connector?: SentinelConnector }
+  const connect = connector?.connectToSentinel
+  if (!connector || !connect) return
+  connector.connectToSentinel = (...given) => connect.apply(connector, given).on('error', () => {})
 }
 
 function parseInfo(text: string): ServerInfo {

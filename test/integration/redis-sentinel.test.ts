@@ -1,6 +1,7 @@
 /** Redis with Sentinels: store and sync follow a failover by themselves. */
 import type { Revision } from 'millrace'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { settled } from '../harness/redis-replication.ts'
 import { startSentinels } from '../harness/redis-sentinel.ts'
 import { makeStore, makeSync, note, settle, write, writeId } from '../harness/redis-store.ts'
 import { until } from '../harness/until.ts'
@@ -39,6 +40,18 @@ test('a master dies under writes: store and sync go to the promoted replica, and
   )
   await a.sync.announce?.('config', { number: 21, id })
   await until('b has heard', () => b.hints.some(([, revision]) => revision?.id === id))
+})
+
+test('a Sentinel that is away: the others are listened to, and nothing is written to standard error', async () => {
+  const { sentinels, watchers, name } = await startSentinels()
+  const said = vi.spyOn(console, 'error').mockImplementation(() => {})
+  onTestFinished(() => said.mockRestore())
+  await watchers[2].kill()
+  const { store } = await makeStore({ sentinels, name, timeout: '2s' })
+  expect(await store.get('config')).toBe(null)
+  for (const watcher of watchers.slice(0, 2))
+    await settled(async () => / sub=1 /.test(String(await watcher.command('client', 'list'))))
+  expect(said.mock.calls).toEqual([])
 })
 
 test('no Sentinel answers: unavailable, and each call comes to its end', async () => {

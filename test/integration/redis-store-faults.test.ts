@@ -202,7 +202,9 @@ describe('a replica is promoted', () => {
 
   test('with `wait` a write is committed only when a replica has it', async () => {
     const { replica, store, promote } = await pair({ wait: { replicas: 1, timeout: '300ms' } })
-    const first = await write(store, 'config', 'v1', null)
+    const begin = writeId()
+    // The master may hold it back until it hears from its new replica.
+    const first = committed(await settle(() => store.put('config', Buffer.from('v1'), null, begin, note)))
     replica.pause()
     const id = writeId()
     const put = () => store.put('config', Buffer.from('v2'), first, id, note)
@@ -220,10 +222,12 @@ describe('a replica is promoted', () => {
   test('with `min-replicas-to-write 1` a master that has lost its replica takes no more writes: none is acknowledged that a failover would lose', async () => {
     const { master, replica, link, store, promote } = await pair()
     await master.command('config', 'set', 'min-replicas-to-write', 1)
+    const good = () => replicationField(master, 'min_slaves_good_slaves')
+    await settled(async () => (await good()) === '1')
     const first = await write(store, 'config', 'v1', null)
     await replicated(master, replica)
     link.cut()
-    await settled(async () => (await replicationField(master, 'min_slaves_good_slaves')) === '0')
+    await settled(async () => (await good()) === '0')
     const refused = { code: 'MR_STORE_UNAVAILABLE', message: expect.stringContaining('NOREPLICAS') }
     const second = store.put('config', Buffer.from('v2'), first, writeId(), note)
     await expect(second).rejects.toMatchObject(refused)
