@@ -3,7 +3,7 @@ import type { Lease } from 'millrace'
 import { expect, test } from 'vitest'
 import { until } from '../harness/until.ts'
 import { startEnsemble } from '../harness/zookeeper.ts'
-import { expectHistory, makeStore, watching, write, writeOn } from '../harness/zookeeper-store.ts'
+import { expectHistory, makeStore, stranger, watching, write, writeOn } from '../harness/zookeeper-store.ts'
 
 const base = '/millrace'
 
@@ -76,4 +76,28 @@ test('a follower is cut off from the others with its client: the holder stops be
   await here.stop()
   expect(await renewal).toBe('MR_STORE_UNAVAILABLE')
   expect(lease?.valid()).toBe(false)
+})
+
+test('a lease that was dated by a leader who is gone is dated by the one there is now, and stays with its holder', async () => {
+  const ensemble = await startEnsemble()
+  const options = { url: ensemble.url + base, timeout: '5s' }
+  const { store } = await makeStore(options)
+  const lease = await store.lease('relay', 'old', 60_000)
+  const leader = await ensemble.leader()
+  await leader.kill()
+  // By its own clock that was long ago, and so it asks the new one.
+  const { store: ahead } = await makeStore(options, { wall: () => Date.now() + 3_600_000 })
+  const deadline = performance.now() + 30_000
+  const ask = () => ahead.lease('relay', 'new', 60_000).catch((error: { code: string }) => error.code)
+  let answer = await ask()
+  while (answer === 'MR_STORE_UNAVAILABLE' && performance.now() < deadline) answer = await ask()
+  expect(answer).toBeUndefined()
+  const left = ensemble.servers.find((server) => server !== leader)
+  const connection = left && (await stranger(left))
+  await connection?.sync('/')
+  const dated = (await connection?.get(`${base}/default/leases/relay`))?.stat.mzxid ?? 0
+  const epochOf = (zxid = Number.NaN): number => Math.floor(zxid / 2 ** 32)
+  expect(epochOf(dated)).toBeGreaterThan(epochOf(lease?.token.number))
+  expect(await lease?.renew()).toBe(true)
+  expect(lease?.valid()).toBe(true)
 })
