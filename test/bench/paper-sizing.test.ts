@@ -19,7 +19,7 @@ const hashing: HashingPlan = {
   ...{ failures: [1, 4], trials: [6, 4], checks: [2, 1] },
 }
 const sizing: SizingPlan = {
-  ...{ arms: ['millrace'], connections: [4, 60], rounds: 1, seconds: 1 },
+  ...{ arms: ['millrace'], connections: [32, 88], rounds: 1, seconds: 1 },
   ...{ firstWarmupSeconds: 1, warmupSeconds: 1, openWarmupSeconds: 1 },
 }
 
@@ -58,8 +58,8 @@ test('measures a running proxy, and writes tables, pictures and figures', {
     expect(sustained).toBeLessThan(saturation.median)
     expect(cpuMicros.median).toBeGreaterThan(0)
     expect(at.map(({ connections, held }) => [connections, held])).toEqual([
-      [4, 0],
-      [60, 56],
+      [32, 0],
+      [88, 56],
     ])
     for (const { rssMiB, p99 } of at) {
       expect(rssMiB.median).toBeGreaterThan(1)
