@@ -125,7 +125,7 @@ describe('what a newer version has written', () => {
     const newer = Buffer.from('{"config":{"form":"new"},"future":1}')
     await world.data.client().put('node/lb-0', newer, head, 'newer', second)
     await world.put({ n: 2 })
-    await world.pass(50)
+    await world.pass(400)
     expect(node.record).toMatchObject({ id: 'lb-0', config: { applied: { number: 2 } } })
     expect(node.record).not.toHaveProperty('future')
     expect(node.record?.config).not.toHaveProperty('form')
