@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { release, type Scoped } from './cleanup.ts'
 import { type RedisServer, type RedisSettings, startRedis } from './redis.ts'
+import { replicationField, settled } from './redis-replication.ts'
 import { type Relay, startRelay } from './relay.ts'
 
 export interface SentinelSettings extends RedisSettings {
@@ -72,6 +73,8 @@ export async function startSentinels(
   const own = { ...settings, ...scope }
   const master = await startMember(own, relayed)
   const copies = await Promise.all(Array.from({ length: replicas }, () => startMember(own, relayed, master)))
+  // A Sentinel asks a master for its replicas when it begins, and ten seconds later.
+  await settled(async () => Number(await replicationField(master.server, 'connected_slaves')) === replicas)
   const watchers = await Promise.all(
     Array.from({ length: sentinels }, (_, n) => {
       const file = join(directory, `sentinel-${n}.conf`)
