@@ -41,8 +41,14 @@ const waiting = [
   'test/examples/**/*.test.ts',
   'test/packaging/**/*.test.ts',
   'test/scripts/**/*.test.ts',
-  ...filesOf('test/bench', 'paper', 'cost-table', 'html-report', 'stored-results', 'calibration'),
+  ...filesOf(
+    'test/bench',
+    ...['arms', 'calibration', 'closed-loop', 'cost-table', 'html-report', 'paper', 'plugin-requests'],
+    ...['stored-results', 'sync'],
+  ),
   ...filesOf('test/integration', 'push', 'relay', 'zookeeper-store', 'zookeeper-users'),
+  ...filesOf('test/wire', 'half-closed-tunnel'),
+  ...filesOf('test/plugins/conformance', 'lock.redis', 'lock.redlock'),
   ...filesOf('test/wire', 'half-closed-tunnel'),
   ...filesOf(
     'test/plugins/conformance',
@@ -61,6 +67,12 @@ const paired = [
     ...['half-close-and-abort', 'hop-by-hop', 'host-and-target', 'http10-and-close'],
     ...['informational-and-expect', 'mirror-edges', 'own-algorithm', 'own-answers', 'proxy-protocol'],
     ...['rejects', 'returned-answers', 'sticky-cookie', 'tiny-pieces', 'tls-settings', 'trailers'],
+    ...['back-pressure', 'balancing', 'failing-backends', 'no-reset', 'tls'],
+  ),
+  ...filesOf(
+    'test/threads',
+    ...['access-log-switch', 'follow-store', 'health', 'option-paths', 'overrides', 'plugin-reload'],
+    ...['probe-bind', 'reload-keeps', 'shared-state', 'store-overrides'],
   ),
 ]
 
@@ -73,12 +85,9 @@ const heavy = [
   'test/integration/**/*.test.ts',
   `test/threads/!(${threadless.join('|')}).test.ts`,
   'test/fuzz/**/*.test.ts',
-  ...filesOf(
-    'test/bench',
-    ...['arms', 'block-costs', 'closed-loop', 'driver', 'micro', 'open-loop', 'plugin'],
-    ...['paper-sizing', 'plugin-requests', 'sync'],
-  ),
+  ...filesOf('test/bench', 'block-costs', 'driver', 'micro', 'open-loop', 'paper-sizing', 'plugin'),
   'test/plugins/config-store/**/*.test.ts',
+  ...filesOf('test/plugins/conformance', 'config-store.sqlite', 'config-store.zookeeper'),
 ]
 
 /**
