@@ -49,11 +49,6 @@ const waiting = [
   ...filesOf('test/integration', 'push', 'relay', 'zookeeper-store', 'zookeeper-users'),
   ...filesOf('test/wire', 'half-closed-tunnel'),
   ...filesOf('test/plugins/conformance', 'lock.redis', 'lock.redlock'),
-  ...filesOf('test/wire', 'half-closed-tunnel'),
-  ...filesOf(
-    'test/plugins/conformance',
-    ...['config-store.sqlite', 'config-store.zookeeper', 'lock.redis', 'lock.redlock'],
-  ),
 ]
 
 /** Tests on real sockets and threads in which no deadline of less than seconds passes: two files at a time, as they hardly work alone. */
