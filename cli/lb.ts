@@ -24,9 +24,9 @@ export const lb: Verb = (program, { terminal, finish, version }) =>
       const log = createLog({ format, level, terminal, wall: systemClock.wall })
       const source = findConfig(terminal, options.config)
       const { env } = terminal
-      const started: ServeOptions['started'] = (server, { config }, api) => {
+      const started: ServeOptions['started'] = (server, _loaded, api) => {
         for (const { name } of server.listeners)
-          log.info('listening', { listener: name, url: listenerUrl(server, config, name) })
+          log.info('listening', { listener: name, url: listenerUrl(server, name) })
         if (api) log.info('listening', { api: api.url })
       }
       const common = { interactive: false, version, api: 'configured' } as const

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
 import type { ApiServer } from '../core/api/server.ts'
 import { usualApi } from '../core/config/check-api.ts'
-import type { ConfigSource, LoadedConfig } from '../core/config/load.ts'
+import type { ConfigSource } from '../core/config/load.ts'
 import type { Config } from '../core/config/snapshot.ts'
 import type { Log } from '../core/contracts/plugin.ts'
 import { systemClock } from '../core/host/clock.ts'
@@ -37,13 +37,44 @@ export interface ServeOptions {
 }
 
 /** Where a person or a client finds a listener. */
-export function listenerUrl(server: LbServer, config: LoadedConfig, name: string): string {
+export function listenerUrl(server: LbServer, name: string): string {
   const bound = server.listeners.find((listener) => listener.name === name)
-  const configured = config.snapshot.listeners.find((listener) => listener.name === name)
+  const configured = server.served?.listeners.find((listener) => listener.name === name)
   if (bound === undefined || configured === undefined) return ''
   if (configured.socketPath !== '') return `unix:${configured.socketPath}`
   const host = bound.address.includes(':') ? `[${bound.address}]` : bound.address
   return `${configured.tls ? 'https' : 'http'}://${host}:${bound.port}/`
+}
+
+/** Says where it listens, as soon as it does: what comes from a store may come late, and a reload may bring other listeners. */
+class Places {
+  readonly #server: LbServer
+  readonly #log: Log
+  #known: readonly string[] | undefined
+
+  constructor(server: LbServer, log: Log) {
+    this.#server = server
+    this.#log = log
+  }
+
+  /** Those of now are told by somebody else; those that come are told here. */
+  begin(): void {
+    this.#known = this.#all()
+  }
+
+  look(): void {
+    if (!this.#known) return
+    const before = this.#known
+    this.begin()
+    this.#server.listeners.forEach(({ name }, index) => {
+      const url = this.#known?.[index] ?? ''
+      if (!before.includes(url)) this.#log.info('listening', { listener: name, url })
+    })
+  }
+
+  #all(): string[] {
+    return this.#server.listeners.map(({ name }) => listenerUrl(this.#server, name))
+  }
 }
 
 /** How long the drain waits for requests to the API that are under way. */
@@ -93,12 +124,16 @@ async function run(options: ServeOptions, main: MainPlugins, end: AbortSignal): 
   // Each core has its data thread: helpers of the collector would only take it from one. Measured with one core, a
   // collection of the young generation takes 0.2 ms alone and 0.5 to 1.8 ms with helpers. (bin.js has set it where it could.)
   setFlagsFromString('--no-parallel-scavenge')
-  const server = await startLbServer({ config, registry, builtinsUrl, log, main })
+  let places: Places | undefined
+  const applied = (): void => places?.look()
+  const server = await startLbServer({ config, registry, builtinsUrl, log, main, applied })
+  places = new Places(server, log)
   const follower = config.bootstrap.store ? await follow(server, loaded, log) : undefined
   const half = follower && new LocalHalf(server, follower, registry)
   const api = half && (await hostApi(half, options, loaded))
   const reload = startReload({ server: half ?? server, config, load, log })
   options.started(server, loaded, api)
+  places.begin()
   if (!end.aborted) await once(end, 'abort')
   reload.stop()
   const { why, skipDelay } = end.reason as EndReason

@@ -2,7 +2,6 @@
 import path from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'
 import type { ApiServer } from '../core/api/server.ts'
-import type { LoadedConfig } from '../core/config/load.ts'
 import { systemClock } from '../core/host/clock.ts'
 import { MillraceError } from '../core/host/errors.ts'
 import type { LbServer } from '../core/threads/lb-server.ts'
@@ -44,8 +43,8 @@ export const up: Verb = (program, host) =>
       if (options.port !== undefined)
         throw new UsageError('--port belongs to the demo; with -c the address stands under `listeners:`')
       const source = { path: path.resolve(terminal.directory, options.config) }
-      const started: ServeOptions['started'] = (server, { config }, api) =>
-        terminal.out(placesText(server, config, host, { api }))
+      const started: ServeOptions['started'] = (server, _loaded, api) =>
+        terminal.out(placesText(server, host, { api }))
       finish(await serve({ ...common, source, env: terminal.env, started }))
     })
 
@@ -61,7 +60,7 @@ async function runDemo(host: Host, port: number, common: Common): Promise<number
       ...common,
       source: { path: demoConfig },
       env: { ...terminal.env, ...demo.env },
-      started: (server, { config }) => terminal.out(placesText(server, config, host, { demo })),
+      started: (server) => terminal.out(placesText(server, host, { demo })),
     })
   } catch (error) {
     throw withPortHint(error, port, terminal.env)
@@ -85,14 +84,9 @@ interface Beside {
   readonly api?: ApiServer | undefined
 }
 
-function placesText(
-  server: LbServer,
-  config: LoadedConfig,
-  { version }: Host,
-  { demo, api }: Beside,
-): string {
+function placesText(server: LbServer, { version }: Host, { demo, api }: Beside): string {
   const places = server.listeners.map(({ name }): Place => {
-    const url = listenerUrl(server, config, name)
+    const url = listenerUrl(server, name)
     return [demo ? 'proxy' : name, url, demo ? `try: curl -i ${url}` : '']
   })
   if (server.admin) {

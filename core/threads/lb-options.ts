@@ -20,6 +20,8 @@ export interface LbServerOptions {
   readonly longestHistory?: number
   /** How long the clients of such a thread are told to come back over another connection, in milliseconds; default 5 s. */
   readonly closingMs?: number
+  /** Called when a config is served that was not served before. */
+  readonly applied?: () => void
   /** Module that exports `DataPlane`; for tests. */
   readonly dataPlaneUrl?: URL
 }

@@ -220,6 +220,7 @@ export class LbServer {
     if (result.status !== 'superseded') {
       this.#lastReload = { ok: result.status !== 'refused', at: this.#clock.wall() }
     }
+    if (result.status === 'applied') this.#options.applied?.()
     return result
   }
 

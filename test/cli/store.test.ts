@@ -99,6 +99,17 @@ test('with the store gone a killed LB server serves last-known-good again, also 
   expect(third.running.text.err).toContain(newest)
 })
 
+test('where the store holds nothing yet it says where it listens as soon as it does', async () => {
+  const directory = folderWith({})
+  const file = path.join(directory, 'config.db')
+  writeFileSync(path.join(directory, 'lb.yaml'), config(file))
+  const { running, get } = await startLb(directory)
+  await running.waitFor(/no config is served yet/)
+  expect(running.text.err).not.toContain('"url"')
+  await (await writer(file)).put(routed(await backend('one')))
+  expect(await get()).toBe('one')
+})
+
 test('routes beside a store are refused with what to do, exit status 2', async () => {
   const directory = folderWith({})
   writeFileSync(path.join(directory, 'lb.yaml'), `${config('a.db')}routes: [{ service: a }]\n`)
