@@ -22,7 +22,8 @@ const threadless = [
 
 /**
  * Tests of plain functions and objects: all in the same two processes. Modules of ours keep no state (`test/repo/shape.test.ts`), so none
- * finds what another has left. What counts bytes is not among them: code that others have run before is another code to V8.
+ * finds what another has left. What counts bytes is not among them: code that others have run before is another code to V8; nor
+ * may be what puts mocks in the place of modules, which others have then.
  */
 const plain = [
   'test/config/**/*.test.ts',

@@ -6,9 +6,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
-export function setup(): (() => void) | undefined {
-  if (process.env.NODE_COMPILE_CACHE !== undefined) return undefined
+export function setup(): void {
+  if (process.env.NODE_COMPILE_CACHE !== undefined) return
   const folder = mkdtempSync(path.join(tmpdir(), 'millrace-compiled-'))
   process.env.NODE_COMPILE_CACHE = folder
-  return () => rmSync(folder, { recursive: true, force: true })
+  // Not when the tests have ended: processes that are shared by files end, and write, later.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 }
