@@ -5,6 +5,10 @@
  * A real `millrace lb` follows a store in a file; an open loop asks it, with the same load once without changes and once while
  * every weight changes again and again. Prints the quantiles of both, and whether a request took longer than the limit (milliseconds,
  * from its intended start). Exit status 1 when one did, 2 when the driver itself was late so long that nothing can be said.
+ *
+ * The LB server may use both cores, as it does in use: its main thread, which reads and checks the config, is not to take the data
+ * thread's. The driver has the second one as well; whoever writes gets what is left. All of the LB server on one core, with all else
+ * that runs here, measures the scheduler: 37 to 102 ms in five runs of the same code.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -47,7 +47,7 @@ export function listenerUrl(server: LbServer, name: string): string {
 }
 
 /** Says where it listens, as soon as it does: what comes from a store may come late, and a reload may bring other listeners. */
-class Places {
+class LateListeners {
   readonly #server: LbServer
   readonly #log: Log
   #known: readonly string[] | undefined
@@ -124,16 +124,16 @@ async function run(options: ServeOptions, main: MainPlugins, end: AbortSignal): 
   // Each core has its data thread: helpers of the collector would only take it from one. Measured with one core, a
   // collection of the young generation takes 0.2 ms alone and 0.5 to 1.8 ms with helpers. (bin.js has set it where it could.)
   setFlagsFromString('--no-parallel-scavenge')
-  let places: Places | undefined
-  const applied = (): void => places?.look()
+  let late: LateListeners | undefined
+  const applied = (): void => late?.look()
   const server = await startLbServer({ config, registry, builtinsUrl, log, main, applied })
-  places = new Places(server, log)
+  late = new LateListeners(server, log)
   const follower = config.bootstrap.store ? await follow(server, loaded, log) : undefined
   const half = follower && new LocalHalf(server, follower, registry)
   const api = half && (await hostApi(half, options, loaded))
   const reload = startReload({ server: half ?? server, config, load, log })
   options.started(server, loaded, api)
-  places.begin()
+  late.begin()
   if (!end.aborted) await once(end, 'abort')
   reload.stop()
   const { why, skipDelay } = end.reason as EndReason

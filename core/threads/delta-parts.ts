@@ -6,9 +6,12 @@ import type { BackendConfig } from '../config/snapshot.ts'
 import type { PlacedService } from '../proxy/thread-snapshot.ts'
 import type { DeltaPart, SnapshotDelta } from './messages.ts'
 
-export const backendsInPart = 200
+const backendsInPart = 200
 
-/** @returns the delta as it is and no parts, where it is small; else the parts, and the delta without what is in them */
+/**
+ * @param limit backends in a part
+ * @returns the delta as it is and no parts, where it is small; else the parts, and the delta without what is in them
+ */
 export function splitDelta(
   delta: SnapshotDelta,
   limit = backendsInPart,

@@ -54,7 +54,7 @@ export class ThreadAgent {
   }
 
   receive(message: Exclude<ToThread, { type: 'stop' | 'access-taken' }>): void {
-    if (message.type === 'part') this.#take(message)
+    if (message.type === 'part') this.#keepPart(message)
     else if (message.type === 'prepare') this.#step(() => this.#prepare(message))
     else if (message.type === 'commit') this.#step(() => this.#commit(message.txn))
     else if (message.type === 'discard') this.#step(() => this.#discard(message.txn))
@@ -62,14 +62,14 @@ export class ThreadAgent {
     else this.#step(() => this.#closeListeners(message.idleAfterMs))
   }
 
-  #take({ txn, part }: Extract<ToThread, { type: 'part' }>): void {
+  #keepPart({ txn, part }: Extract<ToThread, { type: 'part' }>): void {
     if (this.#parts.txn !== txn) this.#parts = { txn, taken: [] }
     this.#parts.taken.push(part)
     this.#post({ type: 'part-taken', txn })
   }
 
-  /** They are not kept. */
-  #partsOf(txn: number): readonly DeltaPart[] {
+  /** From now on they are not kept here any more. */
+  #takeParts(txn: number): readonly DeltaPart[] {
     const { txn: of, taken } = this.#parts
     if (of !== txn) return []
     this.#parts = { txn: 0, taken: [] }
@@ -85,7 +85,7 @@ export class ThreadAgent {
     const { registry } = this.#deps
     const before = registry.current
     try {
-      const snapshot = applyDelta(this.#committed, joinDelta(this.#partsOf(txn), delta))
+      const snapshot = applyDelta(this.#committed, joinDelta(this.#takeParts(txn), delta))
       if (code) registry.current = await this.#load(code)
       const prepared = await this.#plane.prepare(snapshot)
       this.#attempt = { txn, snapshot, prepared, registry: before }
@@ -118,7 +118,7 @@ export class ThreadAgent {
 
   async #discard(txn: number): Promise<void> {
     const attempt = this.#attempt
-    this.#partsOf(txn)
+    this.#takeParts(txn)
     if (attempt?.txn === txn) {
       this.#attempt = undefined
       this.#deps.registry.current = attempt.registry

@@ -1,24 +1,11 @@
 /** Plugins of the main thread that throw where nobody catches it, in a process of its own. */
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import path from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { encodeConfig } from '../../core/config/sync/value.ts'
 import { until } from '../conformance/time.ts'
+import { wordBackend } from '../harness/word-backend.ts'
 import { folderWith, startCli } from './run-cli.ts'
-
-async function backend(word: string): Promise<string> {
-  const server = createServer((_request, response) => void response.end(word))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 /** Says what becomes of its instances; `fuse` is the text of what the first does when it is told of its targets. */
 const knock = (fuse: string): string => `
@@ -55,7 +42,7 @@ services: { app: { backends: ["${url}"], health: { use: knock, interval: 100ms }
 `
 
 async function startWith(fuse: string) {
-  const directory = folderWith({ 'knock.ts': knock(fuse), 'lb.yaml': config(await backend('one')) })
+  const directory = folderWith({ 'knock.ts': knock(fuse), 'lb.yaml': config(await wordBackend('one')) })
   return startCli(['up', '-c', 'lb.yaml', '--log', 'json'], { directory })
 }
 
@@ -105,7 +92,7 @@ test('while its plugin waits to be made anew it is unhealthy, and what is known 
   const again = "setTimeout(() => { throw new Error('boom') }, 20);"
   const directory = folderWith({
     'knock.ts': knock('').replace('if (number === 1) {', `${again} {`).replace('up: number > 1', 'up: true'),
-    'lb.yaml': config(await backend('one')),
+    'lb.yaml': config(await wordBackend('one')),
   })
   const running = startCli(['up', '-c', 'lb.yaml', '--log', 'json'], { directory })
   const [, url] = await running.waitFor(/web +(http:\S+)/)
@@ -120,7 +107,7 @@ test('while its plugin waits to be made anew it is unhealthy, and what is known 
 })
 
 test('what no plugin has to answer for ends the process with status 1, and its last line says so', async () => {
-  const directory = folderWith({ 'knock.ts': knock(''), 'lb.yaml': config(await backend('one')) })
+  const directory = folderWith({ 'knock.ts': knock(''), 'lb.yaml': config(await wordBackend('one')) })
   // As code of the core that has a fault.
   const fault = `import { existsSync } from 'node:fs'
     import { isMainThread } from 'node:worker_threads'
@@ -176,7 +163,7 @@ export default definePlugin({
 })`
 
 test('a config store that throws is made anew: what is served stays, and what the next one holds is taken', async () => {
-  const words = await Promise.all(['one', 'two'].map(backend))
+  const words = await Promise.all(['one', 'two'].map((word) => wordBackend(word)))
   const values = words.map((url) =>
     Buffer.from(
       encodeConfig({ routes: [{ service: 'app' }], services: { app: { backends: [url] } } }),

@@ -1,26 +1,13 @@
 /** LB servers in processes of their own, on Redis: `config apply` does not know their `fleetKey`, so that nobody believes what it
  * announces, and they hear of it at once all the same. */
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import path from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { until } from '../conformance/time.ts'
 import { startRedis } from '../harness/redis.ts'
+import { wordBackend } from '../harness/word-backend.ts'
 import { callCli } from './call-cli.ts'
 import { folderWith, type Running, startCli } from './run-cli.ts'
-
-async function backend(word: string): Promise<string> {
-  const server = createServer((_request, response) => void response.end(word))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 const local = (id: string, url: string): string => `
 fleetKey: known-to-the-nodes-alone
@@ -35,7 +22,7 @@ test('by the relay of one of them; it is killed, and that of another takes over'
   const { url } = await startRedis({ aof: true })
   const directory = folderWith({ 'a.yaml': local('a', url), 'b.yaml': local('b', url) })
   const apply = async (word: string): Promise<void> => {
-    const routed = `routes: [{ service: app }]\nservices: { app: { backends: ["${await backend(word)}"] } }\n`
+    const routed = `routes: [{ service: app }]\nservices: { app: { backends: ["${await wordBackend(word)}"] } }\n`
     writeFileSync(path.join(directory, 'routes.yaml'), routed)
     const applied = await callCli(['config', 'apply', 'routes.yaml', '--store', url], { directory })
     expect(applied).toMatchObject({ status: 0 })

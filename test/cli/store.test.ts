@@ -1,8 +1,5 @@
 /** LB servers in processes of their own, with a store in a file: killed, and started again without it. */
-import { once } from 'node:events'
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { encodeConfig } from '../../core/config/sync/value.ts'
@@ -10,18 +7,8 @@ import { loadPlugins } from '../../core/host/loader.ts'
 import { openStore } from '../../core/host/open-store.ts'
 import { builtins } from '../../plugins/manifest.ts'
 import { until } from '../conformance/time.ts'
+import { wordBackend } from '../harness/word-backend.ts'
 import { folderWith, startCli } from './run-cli.ts'
-
-async function backend(word: string): Promise<string> {
-  const server = createServer((_request, response) => void response.end(word))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 /** A writer: another process would do as well. */
 async function writer(file: string) {
@@ -72,10 +59,10 @@ test('with the store gone a killed LB server serves last-known-good again, also 
   const file = path.join(store, 'config.db')
   writeFileSync(path.join(directory, 'lb.yaml'), config(file))
   const store1 = await writer(file)
-  await store1.put(routed(await backend('one')))
+  await store1.put(routed(await wordBackend('one')))
   const first = await startLb(directory)
   expect(await first.get()).toBe('one')
-  await store1.put(routed(await backend('two')))
+  await store1.put(routed(await wordBackend('two')))
   await until('the new config is served', async () => (await first.get()) === 'two')
   const kept = () =>
     readdirSync(path.join(directory, 'data')).filter((name) => name.startsWith('last-known-good-'))
@@ -106,7 +93,7 @@ test('where the store holds nothing yet it says where it listens as soon as it d
   const { running, get } = await startLb(directory)
   await running.waitFor(/no config is served yet/)
   expect(running.text.err).not.toContain('"url"')
-  await (await writer(file)).put(routed(await backend('one')))
+  await (await writer(file)).put(routed(await wordBackend('one')))
   expect(await get()).toBe('one')
 })
 

@@ -1,8 +1,5 @@
 /** An LB server on real threads that lives from a store: what clients and operators see. */
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -17,18 +14,8 @@ import { builtins } from '../../plugins/manifest.ts'
 import { MemoryStore } from '../conformance/memory-store.ts'
 import { FakeTime, until } from '../conformance/time.ts'
 import { within } from '../harness/until.ts'
+import { wordBackend } from '../harness/word-backend.ts'
 import { testLog } from './fixtures/server.ts'
-
-async function backend(word: string): Promise<string> {
-  const server = createServer((_request, response) => void response.end(word))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 const routed = (url: string, more: object = {}) => ({
   routes: [{ service: 'app' }],
@@ -116,10 +103,10 @@ const megaphone = (announced: [document: string, number: number][]) =>
 describe('an LB server with a store', () => {
   test('serves what the store holds, and each change of it, and says so in its record', async () => {
     const store = new Store()
-    await store.put(routed(await backend('one')))
+    await store.put(routed(await wordBackend('one')))
     const lb = await start(store)
     expect(await lb.get()).toBe('one')
-    await store.put(routed(await backend('two')))
+    await store.put(routed(await wordBackend('two')))
     await until('the new config is served', async () => (await lb.get()) === 'two')
     await until('its record says so', () => store.record?.config.applied.number === 2)
     expect((await lb.admin('/metrics')).text).toMatch(/^millrace_config_store_revision 2$/m)
@@ -128,7 +115,7 @@ describe('an LB server with a store', () => {
 
   test('requests make no call of the store', async () => {
     const store = new Store()
-    await store.put(routed(await backend('one')))
+    await store.put(routed(await wordBackend('one')))
     const lb = await start(store)
     await until(
       'the bus is up and the record written',
@@ -141,7 +128,7 @@ describe('an LB server with a store', () => {
 
   test('refuses a bad config, names of code included, and goes on with the good one', async () => {
     const store = new Store()
-    const url = await backend('one')
+    const url = await wordBackend('one')
     await store.put(routed(url))
     const lb = await start(store)
     const bad = [
@@ -167,7 +154,7 @@ describe('an LB server with a store', () => {
     expect(metrics).toMatch(/^millrace_config_last_reload_successful 0$/m)
     await until('its record says so', () => store.record?.config.nack?.number === 5)
     expect(lb.lines.filter(({ level }) => level === 'error')).toHaveLength(bad.length)
-    await store.put(routed(await backend('two')))
+    await store.put(routed(await wordBackend('two')))
     await until('the new config is served', async () => (await lb.get()) === 'two')
     // Said once it is kept on the disk too.
     await until('it says so', async () =>
@@ -177,7 +164,7 @@ describe('an LB server with a store', () => {
 
   test('without anything to serve waits unready, and serves when the store comes', async () => {
     const store = new Store()
-    await store.put(routed(await backend('one')))
+    await store.put(routed(await wordBackend('one')))
     store.client.cut = true
     const lb = await start(store)
     expect(await lb.admin('/readyz')).toMatchObject({ status: 503 })
@@ -206,7 +193,7 @@ describe('an LB server with a store', () => {
 
   test('a store that hangs does not hold up its end', async () => {
     const store = new Store()
-    await store.put(routed(await backend('one')))
+    await store.put(routed(await wordBackend('one')))
     const lb = await start(store, local({ sync: 'megaphone' }), [megaphone([])])
     await until('the relay works', () => store.data.leases.has('lock/relay'))
     let asked = 0
@@ -222,7 +209,7 @@ describe('an LB server with a store', () => {
 
   test('nor does a change that is never done with, or a sync that does not say goodbye', async () => {
     const store = new Store()
-    await store.put(routed(await backend('one')))
+    await store.put(routed(await wordBackend('one')))
     const clinging = definePlugin({
       ...{ api: 1, kind: 'config-sync', name: 'clinging', options: z.strictObject({}) },
       create(context) {
@@ -237,7 +224,7 @@ describe('an LB server with a store', () => {
       return new Promise(() => {})
     }
     await until('the node says that it lives', () => store.data.leases.has('node/lb-1'))
-    await store.put(routed(await backend('two')))
+    await store.put(routed(await wordBackend('two')))
     await until('it is being applied', () => applying)
     lb.server.leave()
     expect(await lb.admin('/readyz')).toMatchObject({ status: 503 })
@@ -250,7 +237,7 @@ describe('an LB server with a store', () => {
   test('announces what others have committed, where its sync can, and stops with the server', async () => {
     const announced: [string, number][] = []
     const store = new Store()
-    await store.put(routed(await backend('one')))
+    await store.put(routed(await wordBackend('one')))
     const lb = await start(store, local({ sync: 'megaphone' }), [megaphone(announced)])
     await until('it is announced', () => announced.some(([document]) => document === 'config'))
     expect(announced[0]).toEqual(['config', 1])
@@ -269,7 +256,7 @@ describe('an LB server with a store', () => {
 
   test('a sync that throws at once fails no write, and what it did not tell stays in the outbox', async () => {
     const store = new Store()
-    await store.put(routed(await backend('one')))
+    await store.put(routed(await wordBackend('one')))
     const broken = definePlugin({
       ...{ api: 1, kind: 'config-sync', name: 'broken', options: z.strictObject({}) },
       create: () => ({
@@ -286,7 +273,7 @@ describe('an LB server with a store', () => {
 
   test('the local half is reloaded under what the store holds', async () => {
     const store = new Store()
-    await store.put(routed(await backend('one')))
+    await store.put(routed(await wordBackend('one')))
     const lb = await start(store)
     const changed = await lb.read(local({ listeners: { other: { address: '127.0.0.1:0' } } }))
     expect((await lb.follower.apply(changed)).status).toBe('applied')
