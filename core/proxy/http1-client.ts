@@ -15,6 +15,7 @@ import { headResult, parseHead } from '../http1/parse.ts'
 import { hasToken } from '../http1/serialize.ts'
 import { Deadline } from './deadlines.ts'
 import type { Exchange } from './exchange.ts'
+import { flat } from '../http1/flat.ts'
 import { appendedLines, forwardingLines, originalAddress } from './forwarded.ts'
 import { Http1Writer } from './http1-writer.ts'
 import { answerMaxForwards } from './max-forwards.ts'
@@ -417,7 +418,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
     if (host !== this.#linesHost || this.#minor !== this.#linesMinor) {
       this.#linesHost = host
       this.#linesMinor = this.#minor
-      this.#lines = forwardingLines(this.#peer, this.scheme, host, this.#minor)
+      this.#lines = flat(forwardingLines(this.#peer, this.scheme, host, this.#minor))
     }
     return this.#lines
   }

@@ -11,6 +11,8 @@ const noSkip: ReadonlySet<string> = new Set(['content-length'])
 const keepSkip: ReadonlySet<string> = new Set()
 /** RFC 9110 §7.6.3: names the version that was received. */
 const vias = ['Via: 1.0 millrace\r\n', 'Via: 1.1 millrace\r\n']
+/** The same, and the empty line that ends a head. */
+const viaEnds = ['Via: 1.0 millrace\r\n\r\n', 'Via: 1.1 millrace\r\n\r\n']
 /** Of `HTTP/1.1 200 `, up to the reason. */
 const statusLineBytes = 13
 const chunked = 'Transfer-Encoding: chunked\r\n'
@@ -24,7 +26,12 @@ const chunked = 'Transfer-Encoding: chunked\r\n'
 export function responseHead(exchange: Exchange, how: number, connection: string): string {
   const { responseHead: head, responseFields: fields, own } = exchange
   const via = vias[head?.minor ?? 1]
-  const tail = how === framing.chunked ? `${via}${chunked}${connection}\r\n` : `${via}${connection}\r\n`
+  const tail =
+    how === framing.chunked
+      ? `${via}${chunked}${connection}\r\n`
+      : connection === ''
+        ? viaEnds[head?.minor ?? 1]
+        : `${via}${connection}\r\n`
   if (own !== undefined || head === undefined) {
     const length =
       exchange.status === 204 || exchange.status === 304 ? '' : `Content-Length: ${own?.body.length ?? 0}\r\n`

@@ -38,6 +38,8 @@ export class Connection {
   /** TLS and unix sockets have no reset: asking for one throws. */
   readonly #resets: boolean
   #own: Buffer | undefined = undefined
+  /** What the socket reads into next. */
+  #readsInto: Buffer | undefined = undefined
   /** A read since the last answer ended brought more than the shared buffer holds. */
   #large = false
   /** Its own buffer counts as one of those that are kept between answers. */
@@ -74,7 +76,13 @@ export class Connection {
 
   #connectPlain(endpoint: Endpoint): net.Socket {
     const onread = {
-      buffer: (): Buffer => this.#nextBuffer(),
+      // The socket keeps the buffer it has when it is given none, which costs less than the same one again.
+      buffer: (): Buffer | undefined => {
+        const next = this.#nextBuffer()
+        if (next === this.#readsInto && this.connected) return undefined
+        this.#readsInto = next
+        return next
+      },
       callback: (length: number, bytes: Uint8Array): boolean => {
         this.#inRead = true
         this.filled = length === bytes.length
