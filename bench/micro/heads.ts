@@ -2,7 +2,8 @@
  * gets it, written into a buffer as a socket would. */
 import { readFraming } from '../../core/http1/framing.ts'
 import { MessageHead } from '../../core/http1/head.ts'
-import { headResult, parseHead } from '../../core/http1/parse.ts'
+import { headResult } from '../../core/http1/parse.ts'
+import { HeadScanner } from '../../core/http1/scan.ts'
 import { forwardingFields, keptFields } from '../../core/http1/serialize.ts'
 import { requestHead } from '../../core/proxy/request-head.ts'
 import { framing, responseHead } from '../../core/proxy/response-head.ts'
@@ -15,11 +16,12 @@ type Size = keyof typeof headSizes
 /** @param withText also makes the string that everything later is cut from, as the proxy does */
 function parsing(heads: readonly Buffer[], isRequest: boolean, withText: boolean): Running {
   const head = new MessageHead(limits.fields)
+  const scanner = new HeadScanner(0)
   return {
     run(index) {
       const bytes = heads[index & (inputs - 1)]
       head.reset()
-      if (parseHead(head, bytes, 0, bytes.length, isRequest, limits) !== headResult.done)
+      if (scanner.parse(head, bytes, 0, bytes.length, isRequest, limits) !== headResult.done)
         throw new Error(`refused: ${head.reason}`)
       if (!withText) return head.count
       head.text = bytes.toString('latin1', 0, head.length)

@@ -56,8 +56,9 @@ const names: readonly [id: number, name: string][] = [
 
 const longest = 17
 /** Length and first letter tell all known names apart (checked by a test), so one look-up finds the only candidate. */
-const candidates = new Uint8Array((longest + 1) * 32)
-const spellings: Uint8Array[] = Array.from({ length: fieldCount }, () => new Uint8Array(0))
+export const candidates: Uint8Array = new Uint8Array((longest + 1) * 32)
+/** Of each id, in lower case. */
+export const spellings: Uint8Array[] = Array.from({ length: fieldCount }, () => new Uint8Array(0))
 for (const [id, name] of names) {
   candidates[name.length * 32 + (name.charCodeAt(0) & 31)] = id
   spellings[id] = Uint8Array.from(name, (c) => c.charCodeAt(0))

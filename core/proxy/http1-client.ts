@@ -10,12 +10,12 @@ import { Readable } from 'node:stream'
 import { type ErrorCode, errorTable, statusOf } from '../host/errors.ts'
 import { ChunkedDecoder, type ChunkSink } from '../http1/chunked.ts'
 import { field } from '../http1/fields.ts'
+import { flat } from '../http1/flat.ts'
 import { MessageHead } from '../http1/head.ts'
-import { headResult, parseHead } from '../http1/parse.ts'
+import { headResult } from '../http1/parse.ts'
 import { hasToken } from '../http1/serialize.ts'
 import { Deadline } from './deadlines.ts'
 import type { Exchange } from './exchange.ts'
-import { flat } from '../http1/flat.ts'
 import { appendedLines, forwardingLines, originalAddress } from './forwarded.ts'
 import { Http1Writer } from './http1-writer.ts'
 import { answerMaxForwards } from './max-forwards.ts'
@@ -236,7 +236,14 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
         this.#skipped = true
       }
     }
-    const result = parseHead(head, source, base, source.length, true, this.#plane.runtime.limits)
+    const result = this.#plane.heads.parse(
+      head,
+      source,
+      base,
+      source.length,
+      true,
+      this.#plane.runtime.limits,
+    )
     if (result === headResult.done) {
       head.text = source.toString('latin1', base, base + head.length)
       this.#partial = undefined

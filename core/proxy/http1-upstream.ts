@@ -11,7 +11,7 @@ import { ChunkedDecoder, type ChunkSink, trailerLines } from '../http1/chunked.t
 import { field } from '../http1/fields.ts'
 import { isBodyless, readFraming } from '../http1/framing.ts'
 import { MessageHead } from '../http1/head.ts'
-import { headResult, parseHead } from '../http1/parse.ts'
+import { headResult } from '../http1/parse.ts'
 import { hasToken } from '../http1/serialize.ts'
 import { Connection, type ConnectionHandler, type Endpoint } from '../upstream/connection.ts'
 import type { PoolConnection } from '../upstream/pool.ts'
@@ -409,7 +409,7 @@ export class Http1Upstream
       base = 0
       end = source.length
     }
-    const result = parseHead(head, source, base, end, false, limits)
+    const result = this.#plane.heads.parse(head, source, base, end, false, limits)
     if (result === headResult.refused) return this.#fail('MR_UPSTREAM_INVALID', head.reason)
     if (result === headResult.more) {
       // Once, at its first byte: a backend that drips a head would set it anew for ever.

@@ -2,6 +2,7 @@
 import type { Clock, Log } from '../contracts/plugin.ts'
 import type { ErrorCode } from '../host/errors.ts'
 import { MessageHead } from '../http1/head.ts'
+import { HeadScanner } from '../http1/scan.ts'
 import type { AccessRecord } from '../observe/access-record.ts'
 import { errorIndex, type ThreadMetrics } from '../observe/thread-metrics.ts'
 import type { PluginFault } from '../threads/fault-report.ts'
@@ -22,7 +23,9 @@ export class PlaneContext {
   readonly log: Log
   readonly metrics: ThreadMetrics
   readonly wheel: DeadlineWheel
-  readonly buffers = new ReadBuffers()
+  /** Reads heads; what is read into the shared buffer lies in its memory. */
+  readonly heads = new HeadScanner(ReadBuffers.sharedBytes)
+  readonly buffers = new ReadBuffers(this.heads.shared)
   readonly ids: Ids
   readonly random: () => number
   readonly errorIndex: Readonly<Record<ErrorCode, number>> = errorIndex

@@ -21,11 +21,16 @@ export class ReadBuffers {
   static readonly headroom = 12 * 1024
   static readonly #maxFree = 64
 
-  readonly shared = Buffer.allocUnsafeSlow(ReadBuffers.sharedBytes)
+  readonly shared: Buffer
   readonly #small: Buffer[] = []
   readonly #large: Buffer[] = []
   #largeOut = 0
   #kept = 0
+
+  /** @param shared of `sharedBytes`: where connections read small answers */
+  constructor(shared: Buffer) {
+    this.shared = shared
+  }
 
   takeSmall(): Buffer {
     return this.#small.pop() ?? allocate(ReadBuffers.smallBytes)

@@ -2,7 +2,8 @@
 import { ChunkedDecoder } from '#core/http1/chunked'
 import { readFraming } from '#core/http1/framing'
 import { MessageHead } from '#core/http1/head'
-import { type HeadLimits, headResult, parseHead } from '#core/http1/parse'
+import { type HeadLimits, headResult } from '#core/http1/parse'
+import { HeadScanner } from '#core/http1/scan'
 import { isOriginForm, parseAbsolute } from '#core/http1/target'
 
 /** A message as a reader understood it; compared as JSON. */
@@ -45,6 +46,7 @@ const incomplete: OurReading = { status: 'incomplete', message: undefined, lengt
 
 /** The end of the head, or a reading that says why there is none. */
 function readHead(
+  scanner: HeadScanner,
   head: MessageHead,
   bytes: Buffer,
   base: number,
@@ -52,7 +54,7 @@ function readHead(
 ): OurReading | undefined {
   let result: number = headResult.more
   for (const stop of stops) {
-    result = parseHead(head, bytes, base, stop, true, limits)
+    result = scanner.parse(head, bytes, base, stop, true, limits)
     if (result !== headResult.more) break
   }
   if (result === headResult.refused) return refused(head.reason)
@@ -69,13 +71,14 @@ function isTargetForm(method: string, target: string): boolean {
 }
 
 export function ourReader(): OurReader {
+  const scanner = new HeadScanner(0)
   return {
     read(bytes, cuts) {
       const stops = [...cuts.filter((cut) => cut < bytes.length), bytes.length]
       // One empty line before a request line is skipped by the listener (RFC 9112 §2.2).
       const base = bytes.length > 1 && bytes[0] === 13 && bytes[1] === 10 ? 2 : 0
       const head = new MessageHead(maxFields)
-      const failed = readHead(head, bytes, base, stops)
+      const failed = readHead(scanner, head, bytes, base, stops)
       if (failed !== undefined) return failed
       let end = base + head.length
       let body = ''
