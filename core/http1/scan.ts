@@ -12,7 +12,7 @@ import { type HeadLimits, headResult, parseHead } from './parse.ts'
 import { scanCode } from './scan-code.ts'
 import { isToken } from './tables.ts'
 
-/** Where things lie in the one page of memory; scan.wat knows the first five. */
+/** Where things lie in the one page of memory; scan.wat knows all but the last two. */
 const place = {
   tokenLow: 0,
   tokenHigh: 16,
@@ -27,10 +27,13 @@ const pageBytes = 64 * 1024
 /** Integers that a field takes in `fields`: those of `MessageHead.at`, and its id. */
 const fieldInts = stride + 1
 const mostFields = Math.floor((place.shared - place.fields) / (4 * fieldInts))
-/** Loads reach beyond the end. */
-const slack = 32
-/** Longer heads are read byte by byte: who sends them sends few. */
-const copyBytes = 4 * 1024
+/** From one spelling of a known name to the next. */
+const spellingBytes = 32
+/** Loads reach up to 44 bytes beyond the end. */
+const slack = 48
+/** What is copied at most; longer heads from elsewhere are read byte by byte: who sends them sends few, and of what is
+ * copied behind a short one nothing is used. */
+const copyBytes = 2 * 1024
 /** Integers of the start line, from `startLine` on. */
 const start = {
   methodEnd: 0,
@@ -65,7 +68,7 @@ export class HeadScanner {
   readonly #start: Int32Array
   readonly #fields: Int32Array
 
-  /** @param sharedBytes length of `shared`, up to 16,352 */
+  /** @param sharedBytes length of `shared`, up to 16,336 */
   constructor(sharedBytes: number) {
     const memory = newMemory()
     this.#scan = memory && compile(memory)
@@ -175,7 +178,7 @@ function compile(memory: WasmMemory): Scan | undefined {
   }
   for (let high = 0; high < 8; high++) bytes[place.tokenHigh + high] = 1 << high
   bytes.set(candidates, place.candidates)
-  for (const [id, spelling] of spellings.entries()) bytes.set(spelling, place.spellings + id * slack)
+  for (const [id, spelling] of spellings.entries()) bytes.set(spelling, place.spellings + id * spellingBytes)
   try {
     const module = new wasm!.Module(Buffer.from(scanCode, 'base64'))
     return new wasm!.Instance(module, { scan: { memory } }).exports.scan

@@ -1,9 +1,10 @@
 ;; Finds the fields of one whole message head, 16 bytes at a time. It refuses nothing: what is not plainly right (an
 ;; error, a head that is not whole, more fields than allowed) gives -1, and parse.ts then reads the same bytes and judges.
-;; What it does accept, parse.ts accepts with the same offsets (test/http1/scan.test.ts, test/fuzz).
+;; What it does accept, parse.ts accepts with the same offsets (test/fuzz/scan.test.ts).
 ;;
-;; The memory is laid out by scan.ts, which also writes the tables. Loads reach up to 31 bytes beyond `end`; what they
-;; find there is never acted on, because every line is checked to end within `end`.
+;; The memory is laid out by scan.ts, which also writes the tables. Loads reach up to 44 bytes beyond `end` (three steps of
+;; a request line, of which each may begin up to 16 bytes behind the one before); what they find there is never acted on,
+;; because places only grow and nothing is accepted before they are checked against `end`.
 (module
   (import "scan" "memory" (memory 1))
 
@@ -119,7 +120,7 @@
           (then (return (i32.const 0))))))
     (local.get $id))
 
-  ;; $out: nine integers of the start line, then five a field; see scan.ts. The count of fields, or -1.
+  ;; Leaves seven integers of the start line at 2048 and five a field from 4096 on; see scan.ts. The count of fields, or -1.
   (func (export "scan")
     (param $request i32) (param $base i32) (param $end i32) (param $most i32) (result i32)
     (local $at i32)

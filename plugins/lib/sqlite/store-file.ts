@@ -174,7 +174,7 @@ export class StoreFile {
 
 /** Looks whose file it is before anything in it is changed. */
 function prepare(connection: Connection, file: string): void {
-  const isNew = checkOwner(connection, file)
+  const isNew = inOneView(connection, () => checkOwner(connection, file))
   const mode = connection.row('PRAGMA journal_mode = WAL')?.journal_mode
   if (mode !== 'wal')
     throw new StoreFault(
@@ -197,6 +197,16 @@ function prepare(connection: Connection, file: string): void {
   } catch (error) {
     if (connection.inTransaction) connection.exec('ROLLBACK')
     throw error
+  }
+}
+
+/** Another process that makes its tables meanwhile would else be seen half: no owner yet, but tables. */
+function inOneView<T>(connection: Connection, look: () => T): T {
+  connection.exec('BEGIN')
+  try {
+    return look()
+  } finally {
+    if (connection.inTransaction) connection.exec('ROLLBACK')
   }
 }
 
