@@ -54,6 +54,19 @@ function readVersion(bytes: Uint8Array, pos: number): number {
   return major === 1 && minor <= 1 ? minor : -2
 }
 
+/** HOT The two methods that are asked for all the time, once `methodEnd` is known. */
+export function nameMethod(head: MessageHead, bytes: Uint8Array, base: number): void {
+  const { methodEnd } = head
+  // "G E T", "H E A D"
+  head.isGet = methodEnd === 3 && bytes[base] === 71 && bytes[base + 1] === 69 && bytes[base + 2] === 84
+  head.isHead =
+    methodEnd === 4 &&
+    bytes[base] === 72 &&
+    bytes[base + 1] === 69 &&
+    bytes[base + 2] === 65 &&
+    bytes[base + 3] === 68
+}
+
 /** Records the field whose name is [start, end), offsets from `base`. False: there is no room for it. */
 function addField(head: MessageHead, bytes: Uint8Array, base: number, start: number, end: number): boolean {
   const index = head.count
@@ -168,15 +181,7 @@ export function parseHead(
         if (pos === stop) break
         if (bytes[pos] !== SP || pos === base) return refuse(head, 'MR_BAD_REQUEST', 'method is not a token')
         head.methodEnd = pos - base
-        head.isGet =
-          pos - base === 3 && bytes[base] === 71 && bytes[base + 1] === 69 && bytes[base + 2] === 84
-        // H E A D
-        head.isHead =
-          pos - base === 4 &&
-          bytes[base] === 72 &&
-          bytes[base + 1] === 69 &&
-          bytes[base + 2] === 65 &&
-          bytes[base + 3] === 68
+        nameMethod(head, bytes, base)
         head.targetStart = ++pos - base
         now = state.target
         break

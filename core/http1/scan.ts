@@ -8,7 +8,7 @@
 import { Buffer } from 'node:buffer'
 import { candidates, spellings } from './fields.ts'
 import { type MessageHead, stride } from './head.ts'
-import { type HeadLimits, headResult, parseHead } from './parse.ts'
+import { type HeadLimits, headResult, nameMethod, parseHead } from './parse.ts'
 import { scanCode } from './scan-code.ts'
 import { isToken } from './tables.ts'
 
@@ -34,6 +34,7 @@ const slack = 48
 /** What is copied at most; longer heads from elsewhere are read byte by byte: who sends them sends few, and of what is
  * copied behind a short one nothing is used. */
 const copyBytes = 2 * 1024
+const mostShared = place.copy - place.shared - slack
 /** Integers of the start line, from `startLine` on. */
 const start = {
   methodEnd: 0,
@@ -70,6 +71,8 @@ export class HeadScanner {
 
   /** @param sharedBytes length of `shared`, up to 16,336 */
   constructor(sharedBytes: number) {
+    if (sharedBytes > mostShared)
+      throw new RangeError(`a shared buffer of at most ${mostShared} bytes expected, not ${sharedBytes}`)
     const memory = newMemory()
     this.#scan = memory && compile(memory)
     const buffer = memory?.buffer ?? new ArrayBuffer(pageBytes)
@@ -147,19 +150,6 @@ export class HeadScanner {
     head.repeated = repeated
     return true
   }
-}
-
-/** HOT The two methods that are asked for all the time. */
-function nameMethod(head: MessageHead, bytes: Uint8Array, base: number): void {
-  const { methodEnd } = head
-  // "G E T", "H E A D"
-  head.isGet = methodEnd === 3 && bytes[base] === 71 && bytes[base + 1] === 69 && bytes[base + 2] === 84
-  head.isHead =
-    methodEnd === 4 &&
-    bytes[base] === 72 &&
-    bytes[base + 1] === 69 &&
-    bytes[base + 2] === 65 &&
-    bytes[base + 3] === 68
 }
 
 /** undefined where there is no WebAssembly (`--jitless`) or no room for its guard pages: all is then read byte by byte. */
