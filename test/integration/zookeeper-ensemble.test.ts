@@ -7,6 +7,22 @@ import { expectHistory, makeStore, stranger, watching, write, writeOn } from '..
 
 const base = '/millrace'
 
+/**
+ * As users of a store do: what it could not say is asked again, here for 30 s. ZooKeeper 3.8.0 (Debian 12) now and then leaves the
+ * only client of a server without an answer until somebody else writes (ZOOKEEPER-4537, mended in 3.8.1: once in some 30,000 calls).
+ */
+async function answered<T>(ask: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + 30_000
+  for (;;) {
+    try {
+      return await ask()
+    } catch (error) {
+      const unavailable = (error as { code?: string }).code === 'MR_STORE_UNAVAILABLE'
+      if (!unavailable || performance.now() > deadline) throw error
+    }
+  }
+}
+
 test('leaders killed in the middle of writes: no acknowledged change is lost, and watches go on', async () => {
   const ensemble = await startEnsemble()
   const { store } = await makeStore({ url: ensemble.url + base, timeout: '3s' })
@@ -63,7 +79,7 @@ test('a follower is cut off from the others with its client: the holder stops be
   let next: Lease | undefined
   const deadline = performance.now() + 30_000
   while (!next && performance.now() < deadline) {
-    next = await there.store.lease('relay', 'there', ttlMs)
+    next = await answered(() => there.store.lease('relay', 'there', ttlMs))
     if (next) expect(lease?.valid()).toBe(false)
   }
   expect(next?.token.number).toBeGreaterThan(lease?.token.number ?? Number.NaN)
@@ -71,7 +87,7 @@ test('a follower is cut off from the others with its client: the holder stops be
   expect((await onlooker.store.get('config'))?.revision.number).toBe(1)
   await until('the bus of a node there is down', () => watch.state() === 'down')
   // The majority goes on; what is said there is true.
-  const head = await there.store.get('config', { fresh: true })
+  const head = await answered(() => there.store.get('config', { fresh: true }))
   await write(there.store, 'config', 'v2', head?.revision ?? null)
   await here.stop()
   expect(await renewal).toBe('MR_STORE_UNAVAILABLE')
@@ -87,11 +103,7 @@ test('a lease that was dated by a leader who is gone is dated by the one there i
   await leader.kill()
   // By its own clock that was long ago, and so it asks the new one.
   const { store: ahead } = await makeStore(options, { wall: () => Date.now() + 3_600_000 })
-  const deadline = performance.now() + 30_000
-  const ask = () => ahead.lease('relay', 'new', 60_000).catch((error: { code: string }) => error.code)
-  let answer = await ask()
-  while (answer === 'MR_STORE_UNAVAILABLE' && performance.now() < deadline) answer = await ask()
-  expect(answer).toBeUndefined()
+  expect(await answered(() => ahead.lease('relay', 'new', 60_000))).toBeUndefined()
   const left = ensemble.servers.find((server) => server !== leader)
   const connection = left && (await stranger(left))
   await connection?.sync('/')
