@@ -103,7 +103,7 @@ export interface Measurement {
 /** Connections end after each. */
 const warmupParts = 2
 
-/** Warm-up, then one reading of the CPU clocks on each side of the load. */
+/** Warm-up in `warmupParts`, then one reading of the CPU clocks on each side of the load. */
 export async function measure(session: Session, running: RunningArm, what: Measurement): Promise<Sample> {
   const { pid } = running.started
   const load: WrkOptions = {
@@ -114,7 +114,7 @@ export async function measure(session: Session, running: RunningArm, what: Measu
     upload: what.upload,
   }
   // In two parts: what happens only where connections end is otherwise new to V8 when the warm-up's do. It then throws away what it
-  // had optimised, and the second that compiling it anew takes would be measured (3 to 5 % of 4 seconds, in some processes).
+  // had optimised, and compiles it anew in what is measured (docs/decisions/0007).
   for (let part = 0; part < warmupParts; part++) {
     await runWrk(session.processes, { ...load, seconds: Math.ceil(load.seconds / warmupParts) })
     session.signal.throwIfAborted()

@@ -42,7 +42,7 @@ export function forwardHead(
   plane.metrics.upstreamTime(exchange.service!.index, firstByteMs - exchange.sentMs)
   if (exchange.entered > 0 && !runResponseFilters(exchange, exchange.entered - 1, startAnswer)) return false
   startAnswer(exchange)
-  // Without filters nobody reads it any more: the next answer has it, while it is warm in the cache (0.7 % of a small exchange).
+  // Without filters nobody reads it any more: the next answer has it, while it is warm in the cache (docs/decisions/0007).
   if (exchange.chain === undefined && exchange.responseHead === head) {
     exchange.responseHead = undefined
     plane.giveHead(head)

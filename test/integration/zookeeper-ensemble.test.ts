@@ -9,7 +9,7 @@ const base = '/millrace'
 
 /**
  * As users of a store do: what it could not say is asked again, here for 30 s. ZooKeeper 3.8.0 (Debian 12) now and then leaves the
- * only client of a server without an answer until somebody else writes (ZOOKEEPER-4537, mended in 3.8.1: once in some 30,000 calls).
+ * only client of a server without an answer until somebody else writes (once in some 30,000 calls; it fits ZOOKEEPER-4537).
  */
 async function answered<T>(ask: () => Promise<T>): Promise<T> {
   const deadline = performance.now() + 30_000
