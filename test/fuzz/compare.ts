@@ -1,5 +1,5 @@
 /** The differential itself: what our parser accepts, Node's must accept, with the same boundaries, fields and body. */
-import { corpusSeeds, generate, methods } from './grammar.ts'
+import { corpusSeeds, methods, pickMessage } from './grammar.ts'
 import { mutate } from './mutate.ts'
 import { NodeReader } from './node-reader.ts'
 import { type OurReader, ourReader, type ReadMessage } from './our-reader.ts'
@@ -81,7 +81,7 @@ class Differential {
 
   #seed(): string {
     const random = this.#random
-    return this.#seeds.length > 0 && random.chance(0.4) ? random.pick(this.#seeds) : generate(random)
+    return pickMessage(random, this.#seeds)
   }
 
   #one(): void {

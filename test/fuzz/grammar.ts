@@ -112,3 +112,8 @@ export function corpusSeeds(): string[] {
     .map(({ bytes }) => bytes.toString('latin1'))
     .filter((bytes) => bytes.length < 3_000)
 }
+
+/** One of the seeds, where there are any, or a message of our own making. */
+export function pickMessage(random: Random, seeds: readonly string[]): string {
+  return seeds.length > 0 && random.chance(0.4) ? random.pick(seeds) : generate(random)
+}

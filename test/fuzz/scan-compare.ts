@@ -2,7 +2,7 @@
 import { MessageHead, stride } from '#core/http1/head'
 import { type HeadLimits, headResult, parseHead } from '#core/http1/parse'
 import { HeadScanner } from '#core/http1/scan'
-import { corpusSeeds, generate } from './grammar.ts'
+import { corpusSeeds, pickMessage } from './grammar.ts'
 import { mutate } from './mutate.ts'
 import { type Random, seededRandom } from './random.ts'
 
@@ -87,7 +87,7 @@ export function compareScans(heads: number, seed: number, progress?: (done: Scan
   const random = seededRandom(seed)
   const comparison = new ScanComparison(random)
   const seeds = corpusSeeds()
-  const pick = (): string => (random.below(3) === 0 ? random.pick(seeds) : generate(random))
+  const pick = (): string => pickMessage(random, seeds)
   for (let i = 0; i < heads && comparison.differences.length < 20; i++) {
     let text = random.below(5) === 0 ? pick() : mutate(pick(), pick, random)
     const isRequest = i % 2 === 0
