@@ -1,15 +1,16 @@
 /**
  * Loaded into every thread of the Node programs under test (`NODE_OPTIONS=--import`): tells what its isolate did between two
  * questions, `begin` and `end`, on the unix socket `PID-THREAD` of the folder in `MILLRACE_BENCH_PROBES`. Between them
- * no JavaScript of it runs: V8 notes each collection, libuv the time in which the loop had nothing to do.
+ * no JavaScript of it runs: V8 notes each collection, libuv the time in which the loop had nothing to do. To `live` it
+ * answers after a full collection, where the program was started with `--expose-gc`, with what is alive.
  */
 import { rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import { GCProfiler, getHeapStatistics } from 'node:v8'
+import { GCProfiler, getHeapSpaceStatistics, getHeapStatistics } from 'node:v8'
 import { threadId } from 'node:worker_threads'
-import type { ProbeReading } from '../stats/node-probe.ts'
+import type { LiveHeap, ProbeReading } from '../stats/node-probe.ts'
 
 class Probe {
   #profiler = new GCProfiler()
@@ -43,11 +44,32 @@ class Probe {
   }
 }
 
+/** Spaces of V8's heap for code: machine code, bytecode and what belongs to them. */
+const codeSpace = /code|trusted|read_only/
+
+/** undefined where nothing can be collected on demand. */
+function live(): LiveHeap | undefined {
+  if (globalThis.gc === undefined) return undefined
+  globalThis.gc()
+  let bytes = 0
+  for (const { space_name, space_used_size } of getHeapSpaceStatistics())
+    if (!codeSpace.test(space_name)) bytes += space_used_size
+  return { thread: threadId, bytes }
+}
+
 function serve(directory: string): void {
   const probe = new Probe()
+  const answers: Record<string, () => unknown> = {
+    begin: () => {
+      probe.begin()
+      return {}
+    },
+    end: () => probe.end(),
+    live,
+  }
   const answer = (socket: Socket, question: string): void => {
-    if (question === 'begin') probe.begin()
-    socket.end(JSON.stringify(question === 'end' ? probe.end() : {}))
+    // What it cannot tell is an empty answer, which counts as none.
+    socket.end(JSON.stringify(answers[question]?.()) ?? '')
   }
   const server = createServer((socket) => {
     socket.setEncoding('utf8')

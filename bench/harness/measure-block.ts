@@ -4,6 +4,7 @@ import type { Processes } from '../arms/processes.ts'
 import { blockFaults } from '../load/block-faults.ts'
 import type { ClosedLoop } from '../load/closed-loop.ts'
 import type { OpenLoopOptions } from '../load/open-loop.ts'
+import { warmupParts } from '../load/warm-up.ts'
 import { runWrk, type WrkOptions } from '../load/wrk.ts'
 import type { Block } from '../report/bench-results.ts'
 import type { PlannedScenario } from '../suites.ts'
@@ -75,7 +76,7 @@ async function closedBlock(
     expect: running.expect,
   }
   const run = host.closedLoop?.run ?? runWrk
-  await run(host.processes, { ...load, seconds: plan.warmupSeconds })
+  for (const part of warmupParts(plan.warmupSeconds)) await run(host.processes, { ...load, seconds: part })
   const readings = await beginCosts(running, plan.warmupSeconds + plan.seconds)
   const { requests, errors, seconds } = await run(host.processes, load)
   const { values, costs } = await readings.end(requests)
@@ -104,11 +105,10 @@ async function openBlock(
     ...{ patienceMs, spin: host.spin },
   }
   if (plan.warmupSeconds > ramp) {
-    await (host.closedLoop?.run ?? runWrk)(host.processes, {
-      ...{ url, connections: warmingConnections, cores: host.cores, upload: false },
-      // wrk knows whole seconds.
-      seconds: Math.ceil(plan.warmupSeconds - ramp),
-    })
+    const run = host.closedLoop?.run ?? runWrk
+    const warming = { url, connections: warmingConnections, cores: host.cores, upload: false }
+    for (const part of warmupParts(plan.warmupSeconds - ramp))
+      await run(host.processes, { ...warming, seconds: part })
   }
   const readings = await beginCosts(running, ramp + plan.seconds)
   const open = await driver.run(load)

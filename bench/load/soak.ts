@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RunningArm } from '../arms/arm.ts'
 import { findArm } from '../arms/catalog.ts'
 import type { SoakResult, SoakSeries } from '../report/results.ts'
-import { gcTraceResolution, parseGcTrace } from '../stats/gc-trace.ts'
-import { openDescriptors, residentBytes } from '../stats/process-tree.ts'
+import { liveHeaps, probesOf } from '../stats/node-probe.ts'
+import { openDescriptors, processTree, residentBytes } from '../stats/process-tree.ts'
 import { parseGauges } from '../stats/prometheus.ts'
 import { type Point, trend } from '../stats/slope.ts'
 import { type MixedLoad, startMixedLoad } from './mixed.ts'
@@ -13,13 +12,21 @@ import { type Session, withArm } from './session.ts'
 /** Which of the proxy's own gauges are followed. */
 const followed = /heap|external_memory|slot|in_flight|connection|tunnel|arena|queue|pool_open/
 const reloadEverySeconds = 15
-const heapSeries = 'heap bytes after collection'
+const heapSeries = 'heap bytes alive'
+/**
+ * Below this V8's own business moves a heap: what it notes of functions that it compiles and drops. The slope is known no better
+ * than one such step over the whole time.
+ */
+const heapStep = 0.1 * 1024 * 1024
 
 /** Mixed load with aborts, and config reloads, for the given minutes; nothing may grow. */
 export async function measureSoak(session: Session): Promise<void> {
   const arm = findArm(session.options.arms?.[0] ?? 'millrace')
   const [node, ...rest] = session.options.millraceCommand
-  const changes = { millraceCommand: [node, '--trace-gc', ...rest] }
+  const changes = {
+    processes: session.processes.probed(),
+    millraceCommand: [node, '--expose-gc', ...rest],
+  }
   session.results.soak = await withArm(session, arm, changes, (running) => soak(session, running))
 }
 
@@ -36,10 +43,6 @@ async function soak(session: Session, running: RunningArm): Promise<SoakResult> 
   }
   // What a client left behind must be gone soon after; five seconds are plenty on loopback.
   await delay(5_000)
-  let isolate = 0
-  for (const points of parseGcTrace(readFileSync(running.started.log, 'utf8')).values()) {
-    series.set(`${heapSeries}, isolate ${++isolate}`, points)
-  }
   return {
     minutes: session.options.soakMinutes,
     series: [...series].flatMap(([name, points]) => judgeSeries(name, points) ?? []),
@@ -86,8 +89,13 @@ async function sample(running: RunningArm, seconds: number, series: Map<string, 
     points.push({ seconds, value })
     series.set(name, points)
   }
-  add('resident bytes', residentBytes(running.started.pid))
-  add('descriptors', openDescriptors(running.started.pid))
+  const { pid, probes } = running.started
+  // What is alive, not what V8 has not yet cleared away: between two full collections of the main thread lie ten minutes and more.
+  const heaps = probes === undefined ? [] : await liveHeaps(probesOf(probes, processTree(pid)))
+  for (const { thread, bytes } of heaps)
+    add(`${heapSeries}, ${thread === 0 ? 'main thread' : `thread ${thread}`}`, bytes)
+  add('resident bytes', residentBytes(pid))
+  add('descriptors', openDescriptors(pid))
   for (const [name, value] of await readGauges(running)) add(name, value)
 }
 
@@ -104,7 +112,7 @@ async function readGauges(running: RunningArm): Promise<[string, number][]> {
  * is level while its lower envelope rises by no more than 5 % and 20, a random walk of that many clients.
  */
 export function judgeSeries(name: string, points: readonly Point[]): SoakSeries | undefined {
-  const line = trend(points, name.startsWith(heapSeries) ? gcTraceResolution : 0)
+  const line = trend(points, name.startsWith(heapSeries) ? heapStep : 0)
   if (line === undefined) return undefined
   if (/bytes/.test(name)) return { name, trend: line, allowance: undefined, level: !(line.low > 0), points }
   const allowance = 20 + 0.05 * Math.max(0, line.first)

@@ -6,6 +6,7 @@ import { cpuBetween, readCpu } from '../stats/cpu.ts'
 import { busySeconds } from '../stats/machine.ts'
 import { shuffled } from '../stats/random.ts'
 import { attempt, loadCore, type Session, withArm } from './session.ts'
+import { warmupParts } from './warm-up.ts'
 import { runWrk, type WrkOptions } from './wrk.ts'
 
 export interface Workload {
@@ -100,10 +101,7 @@ export interface Measurement {
   readonly armCores: readonly number[]
 }
 
-/** Connections end after each. */
-const warmupParts = 2
-
-/** Warm-up in `warmupParts`, then one reading of the CPU clocks on each side of the load. */
+/** Warm-up, then one reading of the CPU clocks on each side of the load. */
 export async function measure(session: Session, running: RunningArm, what: Measurement): Promise<Sample> {
   const { pid } = running.started
   const load: WrkOptions = {
@@ -113,10 +111,8 @@ export async function measure(session: Session, running: RunningArm, what: Measu
     cores: what.cores,
     upload: what.upload,
   }
-  // In two parts: what happens only where connections end is otherwise new to V8 when the warm-up's do. It then throws away what it
-  // had optimised, and compiles it anew in what is measured (docs/decisions/0007).
-  for (let part = 0; part < warmupParts; part++) {
-    await runWrk(session.processes, { ...load, seconds: Math.ceil(load.seconds / warmupParts) })
+  for (const seconds of warmupParts(load.seconds)) {
+    await runWrk(session.processes, { ...load, seconds })
     session.signal.throwIfAborted()
   }
   const busyBefore = busySeconds(what.armCores)

@@ -1,8 +1,5 @@
 import type { Point } from './slope.ts'
 
-/** V8 prints sizes in tenths of a MiB. */
-export const gcTraceResolution = 0.1 * 1024 * 1024
-
 /**
  * What `node --trace-gc` prints: for each isolate (the main thread, each data thread) the bytes alive after each
  * collection. So the heap of a worker thread can be followed without any help from the process.

@@ -20,6 +20,17 @@ export interface ProbeReading {
   readonly collections: readonly { readonly ms: number; readonly before: number; readonly after: number }[]
 }
 
+/**
+ * What is alive in one isolate, in bytes, without its code: in ten minutes and more that grows as V8 optimises one function after
+ * another, and falls again, a MiB at a time, when it forgets the bytecode of what has not run. A module that is loaded anew and anew
+ * shows in the rest too.
+ */
+export interface LiveHeap {
+  /** 0: the main thread. */
+  readonly thread: number
+  readonly bytes: number
+}
+
 /** What one isolate did in a block. */
 export interface ThreadUse {
   /** 0: the main thread. */
@@ -64,8 +75,17 @@ export async function endProbes(sockets: readonly string[]): Promise<ThreadUse[]
     .sort((a, b) => a.thread - b.thread)
 }
 
+/** Has every thread that answers collect all of its garbage; it must have been started with `--expose-gc`. */
+export async function liveHeaps(sockets: readonly string[]): Promise<LiveHeap[]> {
+  const answers = await Promise.all(sockets.map((socket) => ask(socket, 'live')))
+  return answers
+    .filter((answer) => answer !== undefined)
+    .map((answer): LiveHeap => JSON.parse(answer))
+    .sort((a, b) => a.thread - b.thread)
+}
+
 /** undefined when nobody answers: the thread has ended, or its loop is blocked. */
-function ask(path: string, question: 'begin' | 'end'): Promise<string | undefined> {
+function ask(path: string, question: 'begin' | 'end' | 'live'): Promise<string | undefined> {
   return new Promise((resolve) => {
     let answer = ''
     const socket = connect(path, () => socket.write(question))

@@ -39,6 +39,12 @@ export interface LinkEvents {
   exit(link: ThreadLink, code: number): void
 }
 
+/**
+ * Three semi-spaces of 16 MiB. Node would take 64 MiB each on a large machine, which cost no less CPU for a request (docs/decisions/0007)
+ * and fill up over hours. `--max-semi-space-size` overrides it.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 48 }
+
 export class ThreadLink implements Participant {
   readonly thread: number
   /** In the shared tables. */
@@ -64,7 +70,8 @@ export class ThreadLink implements Participant {
     this.thread = data.thread
     this.row = data.row
     this.#clock = clock
-    this.#worker = new Worker(entry, { workerData: data, name: `millrace-data-${data.thread}` })
+    const { thread } = data
+    this.#worker = new Worker(entry, { workerData: data, name: `millrace-data-${thread}`, resourceLimits })
     this.#worker.on('message', (message: FromThread) => this.#receive(message, events))
     this.#worker.on('error', (error) => events.error(this, error))
     this.exited = new Promise((resolve) => {

@@ -12,7 +12,8 @@ import { Processes } from '../../bench/arms/processes.ts'
 import { freePort, waitUntilReady } from '../../bench/arms/ready.ts'
 import { beginCosts } from '../../bench/harness/block-costs.ts'
 import { startDelayBackend } from '../../bench/harness/delay-backend.ts'
-import { threadUse } from '../../bench/stats/node-probe.ts'
+import { liveHeaps, probesOf, threadUse } from '../../bench/stats/node-probe.ts'
+import { processTree } from '../../bench/stats/process-tree.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'millrace-costs-'))
 const processes = new Processes(directory)
@@ -23,9 +24,14 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-async function program(what: 'allocate' | 'block' | 'idle', by = processes.probed()): Promise<RunningArm> {
+async function program(
+  what: 'allocate' | 'keep' | 'block' | 'idle',
+  by = processes.probed(),
+  flags: readonly string[] = [],
+): Promise<RunningArm> {
   const port = await freePort(Math.random)
-  const started = by.start(what, [process.execPath, script, String(port), what], { cores: '0,1' })
+  const command = [process.execPath, ...flags, script, String(port), what]
+  const started = by.start(what, command, { cores: '0,1' })
   await waitUntilReady(started, `http://127.0.0.1:${port}/`)
   return { started, port, adminPort: undefined, setBackends: undefined }
 }
@@ -69,6 +75,28 @@ describe('a Node program', () => {
     expect(values.gcShare).toBeLessThan(1)
     expect(values.heap).toBeGreaterThan(1)
     expect(values.heap).toBeLessThan(values.rss)
+  })
+
+  test.each([
+    ['allocate', -0.5, 0.5],
+    ['keep', 2.5, 4],
+  ] as const)('that can be told to collect tells what is alive: three times 1 MiB (%s)', async (what, least, most) => {
+    const { started, port } = await program(what, processes.probed(), ['--expose-gc'])
+    const live = () => liveHeaps(probesOf(started.probes!, processTree(started.pid)))
+    await get(port)
+    const before = await live()
+    expect(before.map(({ thread }) => thread)).toEqual([0, 1])
+    expect(before[1].bytes).toBeGreaterThan(1024 * 1024)
+    for (let sent = 0; sent < 3; sent++) await get(port)
+    const rise = (await live()).map(({ bytes }, index) => (bytes - before[index].bytes) / (1024 * 1024))
+    expect(Math.abs(rise[0])).toBeLessThan(0.5)
+    expect(rise[1]).toBeGreaterThan(least)
+    expect(rise[1]).toBeLessThan(most)
+  })
+
+  test('that cannot be told to collect gives no such figure', async () => {
+    const { started } = await program('idle')
+    expect(await liveHeaps(probesOf(started.probes!, processTree(started.pid)))).toEqual([])
   })
 
   test('that allocates next to nothing has next to nothing', async () => {

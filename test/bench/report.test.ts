@@ -68,10 +68,10 @@ describe('checks', () => {
   test('a soak is faulted for growth, failures and what is left behind', () => {
     const samples = (rise: number) =>
       Array.from({ length: 60 }, (_, at) => ({ seconds: at, value: 5000 + rise * at + 100 * (at % 4) }))
-    const [level, rising] = [samples(0), samples(50)]
+    const [level, rising] = [samples(0), samples(50_000)]
     const soak = {
       minutes: 1,
-      series: [judgeSeries('resident bytes', level)!, judgeSeries('heap bytes, isolate 1', rising)!],
+      series: [judgeSeries('resident bytes', level)!, judgeSeries('heap bytes alive, thread 1', rising)!],
       counts: { get: 5 },
       failures: ['get at 1 s: status 502'],
       reloads: 0,
@@ -80,7 +80,9 @@ describe('checks', () => {
       gaugesAfter: { millrace_pool_open: 20, millrace_client_connections: 2 },
     }
     expect(soakFaults(soak)).toEqual([
-      expect.stringMatching(/^heap bytes, isolate 1 grows by [23],\d{3} a minute \(99 % interval /),
+      expect.stringMatching(
+        /^heap bytes alive, thread 1 grows by [23],\d{3},\d{3} a minute \(99 % interval /,
+      ),
       'millrace_client_connections is 2 after the load',
       '1 exchanges failed',
       '30 descriptors left over',
@@ -96,8 +98,8 @@ describe('checks', () => {
 
 describe('memory in a soak', () => {
   const mebibyte = 1024 * 1024
-  const heap = 'heap bytes after collection, isolate 1'
-  /** Ten minutes, read in tenths of a MiB as V8's trace gives them. */
+  const heap = 'heap bytes alive, thread 1'
+  /** Ten minutes, in steps of a tenth of a MiB. */
   const read = (mebibytes: (minutes: number) => number) =>
     Array.from({ length: 300 }, (_, at) => {
       const exact = mebibytes(at / 30) + (at % 5)
@@ -114,7 +116,7 @@ describe('memory in a soak', () => {
     ],
     ['what falls is level', (minutes: number) => 15 - minutes / 10, true],
     [
-      'one step of the reading is none of the heap',
+      'one step of what V8 needs itself is none of the heap',
       (minutes: number) => 15 + Number(minutes > 6) * 0.1,
       true,
     ],

@@ -1,0 +1,11 @@
+import { expect, test } from 'vitest'
+import { warmupParts } from '../../bench/load/warm-up.ts'
+
+test.each([
+  [0.4, [1]],
+  [1, [1]],
+  [2, [1, 1]],
+  [4.5, [2, 3]],
+])('a warm-up of %s s lets connections end once before its end, and takes whole seconds', (seconds, parts) => {
+  expect(warmupParts(seconds)).toEqual(parts)
+})
