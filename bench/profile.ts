@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { millrace, repository } from './arms/millrace.ts'
 import { loadCore, type Session, withArm, withSession } from './load/session.ts'
 import { workloads } from './load/throughput.ts'
+import { warmupParts } from './load/warm-up.ts'
 import { runWrk } from './load/wrk.ts'
 import { readOptions } from './options.ts'
 import { Progress } from './report/progress.ts'
@@ -79,7 +80,8 @@ async function profileRun(session: Session): Promise<ProfileSummary> {
       cores: loadCore,
       upload: workload.upload,
     }
-    await runWrk(session.processes, { ...load, seconds: session.options.warmup })
+    for (const seconds of warmupParts(session.options.warmup))
+      await runWrk(session.processes, { ...load, seconds })
     loadStarted = performance.now()
     const { requests, seconds, errors } = await runWrk(session.processes, {
       ...load,

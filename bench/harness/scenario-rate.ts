@@ -1,6 +1,7 @@
 /** Finds the rate of a scenario that names a share of the slowest knee: knees first, on the same backend, then what the rig can do. */
 import type { RunningArm } from '../arms/arm.ts'
 import { blockFaults } from '../load/block-faults.ts'
+import { warmupParts } from '../load/warm-up.ts'
 import { runWrk } from '../load/wrk.ts'
 import type { Progress } from '../report/progress.ts'
 import { findKnee, kneeLadder } from '../stats/knee.ts'
@@ -92,7 +93,8 @@ export class ScenarioRates {
     const { processes, cores, closedLoop } = this.#parts.host
     const run = closedLoop?.run ?? runWrk
     const load = { url: `http://127.0.0.1:${running.port}${path}`, cores, upload: false }
-    await run(processes, { ...load, seconds: warmupSeconds, connections: kneeLadder.at(-1)! })
+    for (const seconds of warmupParts(warmupSeconds))
+      await run(processes, { ...load, seconds, connections: kneeLadder.at(-1)! })
     const found = await findKnee(async (connections) => {
       this.#parts.signal.throwIfAborted()
       const { requests, errors, seconds } = await run(processes, {

@@ -12,6 +12,8 @@ import { type Session, withArm } from './session.ts'
 /** Which of the proxy's own gauges are followed. */
 const followed = /heap|external_memory|slot|in_flight|connection|tunnel|arena|queue|pool_open/
 const reloadEverySeconds = 15
+/** Samples for one of the live heap: its full collections, a few in all, leave resident memory to what V8 does by itself. */
+const samplesPerCollection = 8
 const heapSeries = 'heap bytes alive'
 /**
  * Below this V8's own business moves a heap: what it notes of functions that it compiles and drops. The slope is known no better
@@ -66,10 +68,12 @@ async function observe(
   const startedAt = performance.now()
   let reloads = 0
   let said = 0
+  let samples = 0
   for (let now = 0; now < seconds; ) {
     await delay(Math.min(5, seconds / 40) * 1000, undefined, { signal: session.signal })
     const elapsed = (performance.now() - startedAt) / 1000
     await sample(running, elapsed, series)
+    if (++samples % samplesPerCollection === 0) await sampleHeaps(running, elapsed, series)
     if (running.setBackends !== undefined && elapsed > (reloads + 1) * reloadEverySeconds) {
       running.setBackends(reloads++ % 2 === 0 ? 2 : 1)
     }
@@ -83,20 +87,27 @@ async function observe(
   return reloads
 }
 
-async function sample(running: RunningArm, seconds: number, series: Map<string, Point[]>): Promise<void> {
-  const add = (name: string, value: number) => {
-    const points = series.get(name) ?? []
-    points.push({ seconds, value })
-    series.set(name, points)
-  }
+type Series = Map<string, Point[]>
+
+function add(series: Series, name: string, seconds: number, value: number): void {
+  const points = series.get(name) ?? []
+  points.push({ seconds, value })
+  series.set(name, points)
+}
+
+async function sample(running: RunningArm, seconds: number, series: Series): Promise<void> {
+  const { pid } = running.started
+  add(series, 'resident bytes', seconds, residentBytes(pid))
+  add(series, 'descriptors', seconds, openDescriptors(pid))
+  for (const [name, value] of await readGauges(running)) add(series, name, seconds, value)
+}
+
+/** What is alive, not what V8 has not yet cleared away: between two full collections of the main thread lie ten minutes and more. */
+async function sampleHeaps(running: RunningArm, seconds: number, series: Series): Promise<void> {
   const { pid, probes } = running.started
-  // What is alive, not what V8 has not yet cleared away: between two full collections of the main thread lie ten minutes and more.
   const heaps = probes === undefined ? [] : await liveHeaps(probesOf(probes, processTree(pid)))
   for (const { thread, bytes } of heaps)
-    add(`${heapSeries}, ${thread === 0 ? 'main thread' : `thread ${thread}`}`, bytes)
-  add('resident bytes', residentBytes(pid))
-  add('descriptors', openDescriptors(pid))
-  for (const [name, value] of await readGauges(running)) add(name, value)
+    add(series, `${heapSeries}, ${thread === 0 ? 'main thread' : `thread ${thread}`}`, seconds, bytes)
 }
 
 async function readGauges(running: RunningArm): Promise<[string, number][]> {

@@ -8,7 +8,8 @@ const emptyAfterwards = /client_connections$|in_flight|tunnel|queue/
 export function soakFaults(soak: SoakResult): string[] {
   const growing = soak.series.filter((one) => !one.level).map(growth)
   // Without a verdict on both, nothing was shown. Only Millrace tells its heap, as it does its gauges.
-  const asked = ['resident bytes', ...(Object.keys(soak.gaugesAfter).length > 0 ? ['heap bytes'] : [])]
+  const heaps = ['heap bytes alive, main thread', 'heap bytes alive, thread']
+  const asked = ['resident bytes', ...(Object.keys(soak.gaugesAfter).length > 0 ? heaps : [])]
   const unjudged = asked
     .filter((kind) => !soak.series.some(({ name }) => name.startsWith(kind)))
     .map((kind) => `${kind}: too few samples for a slope`)

@@ -197,10 +197,12 @@ export abstract class ExchangeState extends Deadline {
   }
 
   // HOT
-  /** Back to the state of a new object. */
+  /** Back to the state of a new object. Over 60 lines: a line for each field. */
   reset(): void {
     this.phase = phase.idle
     this.holdsAnswer = false
+    // Free exchanges are a stack, whose lowest may lie there for days: they must hold no snapshot that has been replaced.
+    this.runtime = undefined as unknown as Runtime
     this.route = undefined
     this.service = undefined
     this.chain = undefined

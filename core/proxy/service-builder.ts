@@ -169,9 +169,7 @@ export class ServiceBuilder {
       if (reconnect) backend.pool.renew()
       if (!known || !sameBreaker) this.#attachBreaker(service, backend)
     })
-    if (former && former !== service) {
-      former.successor = service
-    }
+    if (former && former !== service) service.succeed(former)
     service.begin(former === undefined)
   }
 

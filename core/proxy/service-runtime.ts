@@ -33,8 +33,8 @@ export class ServiceRuntime {
   readonly inFlightRow: Int32Array
   algorithm: Algorithm
   breaker: CircuitBreaker | undefined
-  /** Set when a newer version has been committed: it picks, its view is the current one. */
-  successor: ServiceRuntime | undefined = undefined
+  /** The version that runs, seen from each of them; so who still holds an old one keeps no version between alive. */
+  #line: { newest: ServiceRuntime } = { newest: this }
   /** The last pick met a pool without a place. */
   sawFull = false
   #view: ServiceView | undefined = undefined
@@ -86,6 +86,12 @@ export class ServiceRuntime {
     return this.backends.find((backend) => backend.url === url)
   }
 
+  /** It takes the place of the version that ran before: from now on it picks for all of them, its view is the current one. */
+  succeed(former: ServiceRuntime): void {
+    this.#line = former.#line
+    this.#line.newest = this
+  }
+
   /** It is the running one from now on. Its view is made at leisure, or by the first pick. */
   begin(isFirst: boolean): void {
     this.#isFirst = isFirst
@@ -93,7 +99,7 @@ export class ServiceRuntime {
 
   /** The first view, where it has not been made yet and none is needed any more by a newer version. */
   settleIn(): void {
-    if (this.#view === undefined && this.successor === undefined) this.refresh()
+    if (this.#view === undefined && this.#line.newest === this) this.refresh()
   }
 
   /** Makes the view anew from the shared table and shows it to the algorithm. */
@@ -116,9 +122,10 @@ export class ServiceRuntime {
   /** A backend with a permit of its breaker (`exchange.gate`, `.token`), or undefined; then `sawFull` says whether waiting
    * for a place makes sense. */
   pick(exchange: Exchange): HttpBackend | undefined {
-    if (this.successor !== undefined) {
-      const backend = this.successor.pick(exchange)
-      this.sawFull = this.successor.sawFull
+    const { newest } = this.#line
+    if (newest !== this) {
+      const backend = newest.pick(exchange)
+      this.sawFull = newest.sawFull
       return backend
     }
     let view = this.#view
@@ -224,8 +231,7 @@ export class ServiceRuntime {
 
   // HOT
   settled(backend: HttpBackend, outcome: Outcome, firstByteMs: number): void {
-    let newest: ServiceRuntime = this
-    while (newest.successor !== undefined) newest = newest.successor
+    const { newest } = this.#line
     const algorithm = newest.algorithm
     if (algorithm.settled === undefined) return
     // An algorithm hears of backends before it hears what came of them.

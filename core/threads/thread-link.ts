@@ -1,4 +1,5 @@
 /** The main thread's end of one data thread: what was said, what was answered, and whether it still lives. */
+import { totalmem } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { ListenerConfig } from '../config/snapshot.ts'
 import type { Clock } from '../contracts/plugin.ts'
@@ -40,10 +41,14 @@ export interface LinkEvents {
 }
 
 /**
- * Three semi-spaces of 16 MiB. Node would take 64 MiB each on a large machine, which cost no less CPU for a request (docs/decisions/0007)
- * and fill up over hours. `--max-semi-space-size` overrides it.
+ * Three semi-spaces of 16 MiB, where Node would take 64 MiB each: with those no request was seen to cost less CPU
+ * (docs/decisions/0007), and they fill up over hours. From 2 GiB on, for below that Node takes as little or less.
+ * `--max-semi-space-size` overrides it.
+ * @param memory bytes that the process may use
  */
-const resourceLimits = { maxYoungGenerationSizeMb: 48 }
+export function heapLimits(memory: number): { readonly maxYoungGenerationSizeMb?: number } {
+  return memory < 2 * 1024 ** 3 ? {} : { maxYoungGenerationSizeMb: 48 }
+}
 
 export class ThreadLink implements Participant {
   readonly thread: number
@@ -70,8 +75,13 @@ export class ThreadLink implements Participant {
     this.thread = data.thread
     this.row = data.row
     this.#clock = clock
-    const { thread } = data
-    this.#worker = new Worker(entry, { workerData: data, name: `millrace-data-${thread}`, resourceLimits })
+    // Without a limit of the container the second is 0, or more than there is.
+    const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
+    this.#worker = new Worker(entry, {
+      workerData: data,
+      name: `millrace-data-${data.thread}`,
+      resourceLimits: heapLimits(memory),
+    })
     this.#worker.on('message', (message: FromThread) => this.#receive(message, events))
     this.#worker.on('error', (error) => events.error(this, error))
     this.exited = new Promise((resolve) => {

@@ -12,7 +12,7 @@ import { Processes } from '../../bench/arms/processes.ts'
 import { freePort, waitUntilReady } from '../../bench/arms/ready.ts'
 import { beginCosts } from '../../bench/harness/block-costs.ts'
 import { startDelayBackend } from '../../bench/harness/delay-backend.ts'
-import { liveHeaps, probesOf, threadUse } from '../../bench/stats/node-probe.ts'
+import { beginProbes, liveHeaps, probesOf, threadUse } from '../../bench/stats/node-probe.ts'
 import { processTree } from '../../bench/stats/process-tree.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'millrace-costs-'))
@@ -96,7 +96,9 @@ describe('a Node program', () => {
 
   test('that cannot be told to collect gives no such figure', async () => {
     const { started } = await program('idle')
-    expect(await liveHeaps(probesOf(started.probes!, processTree(started.pid)))).toEqual([])
+    const sockets = probesOf(started.probes!, processTree(started.pid))
+    expect(await beginProbes(sockets)).toHaveLength(1)
+    expect(await liveHeaps(sockets)).toEqual([])
   })
 
   test('that allocates next to nothing has next to nothing', async () => {

@@ -71,7 +71,11 @@ describe('checks', () => {
     const [level, rising] = [samples(0), samples(50_000)]
     const soak = {
       minutes: 1,
-      series: [judgeSeries('resident bytes', level)!, judgeSeries('heap bytes alive, thread 1', rising)!],
+      series: [
+        judgeSeries('resident bytes', level)!,
+        judgeSeries('heap bytes alive, main thread', level)!,
+        judgeSeries('heap bytes alive, thread 1', rising)!,
+      ],
       counts: { get: 5 },
       failures: ['get at 1 s: status 502'],
       reloads: 0,
@@ -90,7 +94,8 @@ describe('checks', () => {
     expect(soakFaults({ ...soak, series: [] })).toEqual(
       expect.arrayContaining([
         'resident bytes: too few samples for a slope',
-        'heap bytes: too few samples for a slope',
+        'heap bytes alive, main thread: too few samples for a slope',
+        'heap bytes alive, thread: too few samples for a slope',
       ]),
     )
   })

@@ -6,6 +6,6 @@ test.each([
   [1, [1]],
   [2, [1, 1]],
   [4.5, [2, 3]],
-])('a warm-up of %s s lets connections end once before its end, and takes whole seconds', (seconds, parts) => {
+])('a warm-up of %s s takes whole seconds, in two parts from two on', (seconds, parts) => {
   expect(warmupParts(seconds)).toEqual(parts)
 })

@@ -1,12 +1,19 @@
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { builtIn, PluginRegistry } from '../../core/host/registry.ts'
 import { ThreadMetrics } from '../../core/observe/thread-metrics.ts'
 import { DataPlane } from '../../core/proxy/data-plane.ts'
+import type { ServiceRuntime } from '../../core/proxy/service-runtime.ts'
 import type { ThreadSnapshot } from '../../core/proxy/thread-snapshot.ts'
 import { SharedTable } from '../../core/threads/table.ts'
 import { builtins } from '../../plugins/manifest.ts'
 import { load, web } from '../config/load-text.ts'
+import { collect } from '../conformance/leaks.ts'
 import { FakeClock } from '../harness/fake-clock.ts'
+import { freePort } from '../harness/redis.ts'
 
 /** A data plane without a thread around it. */
 function planeWith(clock: FakeClock): DataPlane {
@@ -61,4 +68,54 @@ test('a name that stays over reloads has one timer, and none when its backend is
   // Asked by the main thread, now and then: it also lets go of what has ended.
   expect(plane.oldestRevision).toBe(0)
   expect(clock.pending).toBe(before)
+})
+
+/** Answers when so many requests wait. */
+async function togetherBackend(): Promise<{ readonly url: string; together: number }> {
+  const waiting: ServerResponse[] = []
+  const server = createServer((_, answer) => {
+    waiting.push(answer)
+    if (waiting.length === backend.together) for (const one of waiting.splice(0)) one.end('ok')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const backend = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, together: 1 }
+  return backend
+}
+
+test('versions that reloads have replaced are let go, though an exchange of the first has lain in the pool since', async () => {
+  const plane = planeWith(new FakeClock())
+  const backend = await togetherBackend()
+  const port = await freePort()
+  /** Each version of the service but the one that runs. */
+  const replaced: WeakRef<ServiceRuntime>[] = []
+  let running: WeakRef<ServiceRuntime> | undefined
+  const reload = async (...more: string[]): Promise<void> => {
+    const snapshot = await snapshotOf(backend.url, ...more)
+    const { snapshot: own } = await load(web)
+    const listeners = own.listeners.map((listener) => ({ ...listener, port }))
+    const prepared = await plane.prepare({ ...snapshot, listeners })
+    plane.commit(prepared)
+    if (running) replaced.push(running)
+    running = new WeakRef(prepared.runtime.services.get('app')!)
+  }
+  const get = async (): Promise<string> =>
+    (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text()
+
+  await reload()
+  backend.together = 3
+  expect(await Promise.all([get(), get(), get()])).toEqual(['ok', 'ok', 'ok'])
+  backend.together = 1
+  for (let i = 0; i < 4; i++) {
+    await reload(...(i % 2 === 0 ? ['http://127.0.0.2:1'] : []))
+    // The exchange on top of the pool; the others stay where they are.
+    await get()
+  }
+  await nextTurn()
+  collect()
+  expect(replaced.map((version) => version.deref())).toEqual([undefined, undefined, undefined, undefined])
+  expect(running?.deref()).toBeDefined()
 })

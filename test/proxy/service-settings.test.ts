@@ -1,6 +1,9 @@
 /** The balancing settings of a service, with every built-in algorithm. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import type { ServiceRuntime } from '../../core/proxy/service-runtime.ts'
 import { builtins } from '../../plugins/manifest.ts'
+import { collect } from '../conformance/leaks.ts'
 import { chiSquare, chiSquareLimit } from '../plugins/statistics.ts'
 import { type BenchBackend, serviceBench } from './service-bench.ts'
 
@@ -201,13 +204,34 @@ test('who is asked before its thread has come to it makes its view then, and onl
   const next = bench.makeNext()
   algorithm.update = (view) => void seen.push(view.available.map((backend) => view.weight(backend)))
   algorithm.settled = (backend) => void seen.push(backend.url)
-  service.successor = next
+  next.succeed(service)
   next.begin(true)
   service.settled(bench.backends[1], 'success', 1)
   expect(seen).toEqual([[1, 1, 1], bench.backends[1].url])
   next.settleIn()
   service.settleIn()
   expect(seen).toHaveLength(2)
+})
+
+test('who holds an old version of a service holds the newest, and none between', async () => {
+  const bench = await serviceBench(many(3))
+  const first = bench.service
+  const succeed = (former: ServiceRuntime): ServiceRuntime => {
+    const next = bench.makeNext()
+    next.succeed(former)
+    next.begin(false)
+    return next
+  }
+  let newest = succeed(first)
+  const between = new WeakRef(newest)
+  newest = succeed(newest)
+  await nextTurn()
+  collect()
+  expect(between.deref()).toBeUndefined()
+  const seen: string[] = []
+  newest.algorithm.settled = (backend) => void seen.push(backend.url)
+  first.settled(bench.backends[1], 'success', 1)
+  expect(seen).toEqual([bench.backends[1].url])
 })
 
 test('a service whose backends stand still makes no view anew', async () => {
