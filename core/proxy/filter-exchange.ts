@@ -177,6 +177,7 @@ export class ExchangeFacade implements FilterExchange {
     const abort = this.#abort
     this.#abort = undefined
     this.#answer = undefined
+    this.#inRequest = false
     this.#moves = 0
     if (this.#states.length > 0) this.#states = []
     if (abort && this.#exchange.outcome !== 'ok') abort.abort()

@@ -13,6 +13,8 @@ export class ServicePick implements PickRequest {
   /** Refused by their breaker in this pick: what is to be unmarked. Each is asked about for every other one, so a search
    * of this list would hold a thread for seconds when a thousand breakers are open. */
   readonly #refused: HttpBackend[] = []
+  /** What a refused one is marked with. It refers to nothing: a backend outlives the versions of its service. */
+  readonly #mark: object = {}
   /** Tried ones may be picked again: nothing else is left. */
   again = false
   /** What only ought not to be picked is excluded too: over the load bound, or passed over in favour of others. */
@@ -45,7 +47,7 @@ export class ServicePick implements PickRequest {
   }
 
   refuse(backend: HttpBackend): void {
-    backend.refusedBy = this
+    backend.refusedBy = this.#mark
     this.#refused.push(backend)
   }
 
@@ -77,7 +79,7 @@ export class ServicePick implements PickRequest {
       this.#service.sawFull = true
       return true
     }
-    if (backend.refusedBy === this) return true
+    if (backend.refusedBy === this.#mark) return true
     const tried = this.exchange.tried
     return tried !== undefined && !this.again && tried.includes(backend)
   }

@@ -143,7 +143,7 @@ export class ServiceRuntime {
     if (exchange.preferred !== undefined) {
       const preferred = exchange.preferred
       exchange.preferred = undefined
-      const isThere = preferred.availableIn === view || preferred.reservedIn === view
+      const isThere = preferred.availableIn === view.mark || preferred.reservedIn === view.mark
       if (isThere && !request.isOut(preferred) && this.#permit(exchange, preferred, view)) return preferred
     }
     for (;;) {
@@ -193,7 +193,8 @@ export class ServiceRuntime {
       this.onFault(undefined, 'pick', error)
       isTold = true
     }
-    if (backend !== undefined && backend.availableIn === view && !request.excluded(backend)) return backend
+    if (backend !== undefined && backend.availableIn === view.mark && !request.excluded(backend))
+      return backend
     const instead = this.#chooseInstead(request, view.available)
     if (instead !== undefined && !isTold) this.onFault(backend)
     return instead

@@ -8,6 +8,8 @@ import { type Candidate, keepChances, rampAt, rampStepMs, type Shares, sharesOf 
 export const keepAlways = 2 ** 30
 
 export class ServiceView implements BackendView {
+  /** What its backends are marked with. It refers to nothing: a mark may stay on a backend that outlives this view. */
+  readonly mark: object = {}
   readonly all: readonly Backend[]
   readonly available: readonly HttpBackend[]
   /** Healthy, but another zone or tier has their exchanges: for when nobody in `available` can be had. */
@@ -44,13 +46,13 @@ export class ServiceView implements BackendView {
       const factor = shares.factors[index]
       if (factor > 0) {
         available.push(backend)
-        backend.availableIn = this
+        backend.availableIn = this.mark
         backend.effectiveWeight = backend.weight * factor
         backend.keepBelow = Math.ceil(chances[index] * keepAlways)
         total += backend.effectiveWeight
       } else if (candidates[index].healthy) {
         reserve.push(backend)
-        backend.reservedIn = this
+        backend.reservedIn = this.mark
         backend.effectiveWeight = backend.weight
       }
     })
@@ -75,7 +77,7 @@ export class ServiceView implements BackendView {
   }
 
   isAvailable(backend: Backend): boolean {
-    return (backend as HttpBackend).availableIn === this
+    return (backend as HttpBackend).availableIn === this.mark
   }
 
   /** Shares differ, and the algorithm has not asked for weights: exclusion has to see to the shares. */

@@ -21,11 +21,11 @@ export class BackendState<C extends PoolConnection> implements Backend {
   breaker: BreakerGate | undefined = undefined
   /** The breaker that is asked; none while an operator holds it closed. */
   gate: BreakerGate | undefined = undefined
-  /** The pick under way whose permit its breaker has refused. */
+  /** Mark of the pick under way whose permit its breaker has refused. */
   refusedBy: object | undefined = undefined
-  /** The newest view that this backend is available in. */
+  /** Mark of the newest view that this backend is available in. */
   availableIn: object | undefined = undefined
-  /** The newest view that keeps it in reserve: healthy, but another zone or tier has its exchanges. */
+  /** Mark of the newest view that keeps it in reserve: healthy, but another zone or tier has its exchanges. */
   reservedIn: object | undefined = undefined
   /** Weight in the newest view, and how many of 2^30 draws leave it to an algorithm that does not go by weight. (NaN:
    * a double from the start, as shares are; a field that changes its kind gives every backend another hidden class.) */

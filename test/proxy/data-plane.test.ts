@@ -3,29 +3,32 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
+import type { BreakerGate } from '../../core/contracts/circuit-breaker.ts'
 import { builtIn, PluginRegistry } from '../../core/host/registry.ts'
 import { ThreadMetrics } from '../../core/observe/thread-metrics.ts'
 import { DataPlane } from '../../core/proxy/data-plane.ts'
+import type { Exchange } from '../../core/proxy/exchange.ts'
 import type { ServiceRuntime } from '../../core/proxy/service-runtime.ts'
 import type { ThreadSnapshot } from '../../core/proxy/thread-snapshot.ts'
-import { SharedTable } from '../../core/threads/table.ts'
+import { health, SharedTable } from '../../core/threads/table.ts'
 import { builtins } from '../../plugins/manifest.ts'
 import { load, web } from '../config/load-text.ts'
 import { collect } from '../conformance/leaks.ts'
 import { FakeClock } from '../harness/fake-clock.ts'
 import { freePort } from '../harness/redis.ts'
 
+const shape = { threads: 1, slots: 8, services: 2 }
+
 /** A data plane without a thread around it. */
-function planeWith(clock: FakeClock): DataPlane {
+function planeWith(clock: FakeClock, table?: SharedTable): DataPlane {
   const registry = new PluginRegistry()
   for (const plugin of builtins) registry.add(builtIn(plugin))
-  const shape = { threads: 1, slots: 8, services: 2 }
   const plane = new DataPlane({
     thread: 0,
     threads: 1,
     clock,
     random: () => 0.5,
-    table: SharedTable.create(shape),
+    table: table ?? SharedTable.create(shape),
     metrics: ThreadMetrics.attach(ThreadMetrics.create(shape), 0),
     registry,
     shared: (_key, bytes) => new Uint8Array(new SharedArrayBuffer(bytes)),
@@ -118,4 +121,55 @@ test('versions that reloads have replaced are let go, though an exchange of the 
   collect()
   expect(replaced.map((version) => version.deref())).toEqual([undefined, undefined, undefined, undefined])
   expect(running?.deref()).toBeDefined()
+})
+
+/** Refuses all. */
+const refusing: BreakerGate = { state: 'open', tryAcquire: () => 0, settle() {} }
+
+test.each([
+  ['is refused by its breaker at last', () => {}, 2],
+  [
+    'goes down in the second version',
+    (table: SharedTable, version: number) => {
+      if (version === 1) table.health[0] = health.down
+    },
+    0,
+  ],
+])('rolling replacements leave nothing of former versions, where a backend that stays %s', async (_, change, refused) => {
+  const table = SharedTable.create(shape)
+  const plane = planeWith(new FakeClock(), table)
+  const versions: WeakRef<object>[] = []
+  const backends: WeakRef<object>[] = []
+  const step = async (version: number): Promise<void> => {
+    const rolling = (number: number) => ({ url: `http://127.0.0.2:${1000 + number}`, slot: 1 + (number % 4) })
+    const members = [{ url: 'http://127.0.0.1:1', slot: 0 }, rolling(version), rolling(version + 1)]
+    const snapshot = await snapshotOf(...members.map(({ url }) => url))
+    const { config } = snapshot.services.get('app')!
+    const placement = { index: 0, slots: members.map(({ slot }) => slot), table: undefined }
+    const services = new Map([['app', { config, placement }]])
+    const prepared = await plane.prepare({ ...snapshot, revision: version + 1, services })
+    plane.commit(prepared)
+    // Asked by the main thread, now and then: it also lets go of what has ended.
+    expect(plane.oldestRevision).toBe(version + 1)
+    const service = prepared.runtime.services.get('app')!
+    for (const backend of service.backends) backend.breaker = undefined
+    // The last one of each version, and the one that stays once.
+    if (refused > 0) {
+      service.backends[version === 0 ? 0 : 1].breaker = refusing
+      service.backends[refused].breaker = refusing
+    }
+    change(table, version)
+    table.epoch[0]++
+    const exchange = { startMs: 0, tried: undefined, preferred: undefined, gate: undefined, token: 0 }
+    for (let pick = 0; pick < 6; pick++) service.pick(exchange as unknown as Exchange)
+    versions.push(new WeakRef(service))
+    for (const backend of service.backends.slice(1)) backends.push(new WeakRef(backend))
+  }
+  for (let version = 0; version < 8; version++) await step(version)
+  await nextTurn()
+  collect()
+  const alive = (refs: readonly WeakRef<object>[]) => new Set(refs.map((ref) => ref.deref())).size
+  // The running one, and `undefined` for those that are gone.
+  expect(alive(versions)).toBe(2)
+  expect(alive(backends)).toBe(3)
 })
