@@ -42,7 +42,7 @@ export interface LinkEvents {
 
 /**
  * Three semi-spaces of 16 MiB, where Node would take 64 MiB each: with those no request was seen to cost less CPU
- * (docs/decisions/0007), and they fill up over hours. From 2 GiB on: Node itself takes 32 MiB there, and less below.
+ * (docs/decisions/0007), and they become resident bit by bit. From 2 GiB on: Node itself takes 32 MiB there, and less below.
  * `--max-semi-space-size` overrides it.
  * @param memory bytes that the process may use
  */
