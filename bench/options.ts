@@ -14,6 +14,7 @@ export interface Options {
   readonly arms: readonly string[] | undefined
   readonly out: string | undefined
   readonly seed: number
+  /** What is judged of the soak; its warm-up takes as long. */
   readonly soakMinutes: number
   readonly idleConnections: number
   readonly millraceCommand: readonly string[]
@@ -25,7 +26,8 @@ export const usage = `node bench/core-speed.ts [options]   (Node 24 or later; np
   --only LIST          of ${parts.join(',')} (all)
   --arms LIST          of nginx,nginx-shipped,nginx-same-lines,haproxy,millrace,millrace-pipelined,core,floor,passthrough,
                        http-proxy,reply-from (those each part needs)
-  --soak-minutes N     length of the soak (10)      --idle-connections N   (10000)
+  --soak-minutes N     what is judged (10), after a warm-up that is as long
+  --idle-connections N (10000)
   --seed N             repeats an earlier order     --out DIR    for results.json, results.md, cpu.svg
   --millrace-command C a command with {config} in it, instead of this checkout's "cli/bin.js lb -c {config}"`
 

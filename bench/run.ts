@@ -3,7 +3,7 @@ import { findArm } from './arms/catalog.ts'
 import { repository } from './arms/millrace.ts'
 import { idleRounds, idleSeconds, measureIdle } from './load/idle.ts'
 import { type Session, withSession } from './load/session.ts'
-import { measureSoak } from './load/soak.ts'
+import { measureSoak, soakSeconds } from './load/soak.ts'
 import { measureThreads } from './load/threads.ts'
 import { armsOf, measureWorkload, sampleSeconds, workloads } from './load/throughput.ts'
 import type { Options, Part } from './options.ts'
@@ -88,7 +88,7 @@ function workloadOf(part: Part) {
 
 /** Seconds; shown as time left, and a third of the time after which the run is ended. */
 function plannedSeconds(options: Options, part: Part): number {
-  if (part === 'soak') return options.soakMinutes * 60
+  if (part === 'soak') return soakSeconds(options.soakMinutes)
   if (part === 'idle') return idleRounds({ options }) * (options.arms?.length ?? 4) * idleSeconds
   if (part === 'threads') return options.rounds * 2 * sampleSeconds({ options })
   return options.rounds * armsOf(options, workloadOf(part)).length * sampleSeconds({ options })

@@ -2,19 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { installResolver } from '../core/host/loader.ts'
-import { bench } from './bench.ts'
-import { breaker } from './breaker.ts'
-import { check } from './check.ts'
-import { config } from './config.ts'
-import { explain } from './explain.ts'
 import { tellFailure } from './failure.ts'
-import { lb } from './lb.ts'
-import { lock } from './lock.ts'
-import { plugin } from './plugin.ts'
 import { portOwner } from './port-owner.ts'
-import { schema } from './schema.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
-import { up } from './up.ts'
 
 /** What a verb is given. */
 export interface Host {
@@ -27,7 +17,26 @@ export interface Host {
 /** Adds a command; its action resolves when the command is done, or throws what is to be told. */
 export type Verb = (program: Command, host: Host) => unknown
 
-const verbs: readonly Verb[] = [up, lb, check, schema, explain, plugin, breaker, config, lock, bench]
+/** In the order in which the help has them. Each is loaded when it is asked for: all of them are 800 modules. */
+const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
+  up: async () => (await import('./up.ts')).up,
+  lb: async () => (await import('./lb.ts')).lb,
+  check: async () => (await import('./check.ts')).check,
+  schema: async () => (await import('./schema.ts')).schema,
+  explain: async () => (await import('./explain.ts')).explain,
+  plugin: async () => (await import('./plugin.ts')).plugin,
+  breaker: async () => (await import('./breaker.ts')).breaker,
+  config: async () => (await import('./config.ts')).config,
+  lock: async () => (await import('./lock.ts')).lock,
+  bench: async () => (await import('./bench.ts')).bench,
+}
+
+/** The verb that a command line names; all of them where it names none, for the help and for what it may have meant. */
+function namedVerbs([verb]: readonly string[]): Promise<Verb[]> {
+  if (verb === '--version' || verb === '-V') return Promise.resolve([])
+  const named = Object.hasOwn(verbs, verb ?? '') ? [verbs[verb]] : Object.values(verbs)
+  return Promise.all(named.map((load) => load()))
+}
 
 /** package.json lies above cli/, in the checkout and in the package alike. */
 function packageVersion(): string {
@@ -54,7 +63,7 @@ export async function main(argv: readonly string[], terminal: Terminal = process
   const finish = (own: number): void => {
     status = own
   }
-  for (const verb of verbs) verb(program, { terminal, version, finish })
+  for (const verb of await namedVerbs(argv)) verb(program, { terminal, version, finish })
   try {
     await program.parseAsync(argv, { from: 'user' })
     return status

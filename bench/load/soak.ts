@@ -17,11 +17,20 @@ const samplesPerCollection = 8
 const heapSeries = 'heap bytes alive'
 /**
  * Below this V8's own business moves a heap: what it notes of functions that it compiles and drops. The slope is known no better
- * than one such step over the whole time.
+ * than one such step over the judged time.
  */
 const heapStep = 0.1 * 1024 * 1024
 
-/** Mixed load with aborts, and config reloads, for the given minutes; nothing may grow. */
+/**
+ * Share of the time that is warm-up. What runs at reloads and aborts only, is compiled after minutes, and V8 notes what compiled code
+ * depends on in lists that keep the greatest length they had: at first they become longer and longer, more and more slowly.
+ */
+const settle = 0.5
+
+/** With its warm-up, a soak that judges so many minutes. */
+export const soakSeconds = (minutes: number): number => (minutes * 60) / (1 - settle)
+
+/** Mixed load with aborts, and config reloads, for the given minutes after a warm-up; nothing may grow. */
 export async function measureSoak(session: Session): Promise<void> {
   const arm = findArm(session.options.arms?.[0] ?? 'millrace')
   const [node, ...rest] = session.options.millraceCommand
@@ -64,7 +73,7 @@ async function observe(
   load: MixedLoad,
   series: Map<string, Point[]>,
 ): Promise<number> {
-  const seconds = session.options.soakMinutes * 60
+  const seconds = soakSeconds(session.options.soakMinutes)
   const startedAt = performance.now()
   let reloads = 0
   let said = 0
@@ -123,7 +132,7 @@ async function readGauges(running: RunningArm): Promise<[string, number][]> {
  * is level while its lower envelope rises by no more than 5 % and 20, a random walk of that many clients.
  */
 export function judgeSeries(name: string, points: readonly Point[]): SoakSeries | undefined {
-  const line = trend(points, name.startsWith(heapSeries) ? heapStep : 0)
+  const line = trend(points, name.startsWith(heapSeries) ? heapStep : 0, settle)
   if (line === undefined) return undefined
   if (/bytes/.test(name)) return { name, trend: line, allowance: undefined, level: !(line.low > 0), points }
   const allowance = 20 + 0.05 * Math.max(0, line.first)

@@ -62,7 +62,7 @@ export function soakTable(soak: SoakResult): Table {
   const exchanges = Object.values(soak.counts).reduce((sum, count) => sum + count, 0)
   const text = `${number(exchanges)} exchanges, ${soak.reloads} reloads, ${soak.failures.length} failed`
   return {
-    title: `Soak: ${soak.minutes} min of mixed load with aborts: ${text} (lower envelope after the first quarter)`,
+    title: `Soak: ${soak.minutes} min of mixed load with aborts, after as long a warm-up: ${text} (lower envelope)`,
     head: ['what', 'start', 'end', 'per minute', '99 % interval', 'allowed rise', 'verdict'],
     rows,
   }
