@@ -28,7 +28,11 @@ const threadless = [
 const plain = [
   'test/config/**/*.test.ts',
   'test/fleet/**/*.test.ts',
+  'test/host/!(clock|loader).test.ts',
   'test/observe/!(allocation).test.ts',
+  'test/plugins/{algorithm,circuit-breaker,filter,health-source}/**/*.test.ts',
+  'test/plugins/lib/!(zookeeper-servers).test.ts',
+  'test/plugins/lib/{push,swim}/*.test.ts',
   'test/proxy/**/*.test.ts',
   'test/repo/**/*.test.ts',
   'test/upstream/**/*.test.ts',
