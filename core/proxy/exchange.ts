@@ -117,6 +117,12 @@ export class Exchange extends ExchangeState implements Waiter<Http1Upstream> {
     return this.bodyOut(bytes, start, end)
   }
 
+  // HOT
+  /** Of body bytes nobody but the backend's connection keeps any, once there is one. (Mirrors copy.) */
+  get bodyPasses(): boolean {
+    return !this.keepsBody && this.requestPipe === undefined
+  }
+
   /** Body bytes on their way to the backend, after transforms. */
   bodyOut(bytes: Buffer, start: number, end: number): boolean {
     const upstream = this.upstream

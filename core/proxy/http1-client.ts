@@ -17,6 +17,7 @@ import { hasToken } from '../http1/serialize.ts'
 import { Deadline } from './deadlines.ts'
 import type { Exchange } from './exchange.ts'
 import { appendedLines, forwardingLines, originalAddress } from './forwarded.ts'
+import { giveBack, ownsMemory } from './give-back.ts'
 import { Http1Writer } from './http1-writer.ts'
 import { answerMaxForwards } from './max-forwards.ts'
 import type { PlaneContext } from './plane-context.ts'
@@ -175,7 +176,9 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
     }
     if (this.#life === life.tunnel) {
       this.#arm(waits.idle, this.#tunnelMs)
+      const { upstream } = this.#exchange ?? {}
       if (this.#exchange?.clientData(chunk, 0, chunk.length) === false) this.#socket.pause()
+      else if (upstream?.unwritten === false && ownsMemory(chunk)) giveBack(chunk)
       return
     }
     if (this.#rest !== undefined) {
@@ -329,6 +332,7 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
       return -1
     }
     this.#bodyFull = false
+    const passing = ownsMemory(bytes) && exchange.bodyPasses ? exchange.upstream : undefined
     let used: number
     if (this.#body === body.length) {
       used = Math.min(bytes.length, pos + this.#bodyLeft)
@@ -346,6 +350,8 @@ export class Http1Client extends Deadline implements ClientStream, ChunkSink {
     if (this.#exchange !== exchange || this.#life !== life.open) return -1
     if (this.#body === body.length ? this.#bodyLeft === 0 : this.#decoder!.done) this.#bodyEnd(exchange)
     else if (this.#bodyFull) this.pauseBody()
+    if (passing?.unwritten === false && used === bytes.length && exchange.upstream === passing)
+      giveBack(bytes)
     return used
   }
 

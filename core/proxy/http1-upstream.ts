@@ -165,6 +165,12 @@ export class Http1Upstream
   }
 
   // HOT
+  /** What is held back in the outbox is a copy. */
+  get unwritten(): boolean {
+    return this.#connection.pending || this.#connection.gone
+  }
+
+  // HOT
   sendEnd(exchange: Exchange, trailers: MessageHead | undefined): void {
     this.#requestSent = true
     if (!this.#chunkedRequest) return

@@ -73,6 +73,8 @@ export interface UpstreamStream {
   /** True: go on; false: wait for the drain call. */
   sendData(bytes: Buffer, start: number, end: number): boolean
   sendEnd(exchange: Exchange, trailers: MessageHead | undefined): void
+  /** The kernel does not have all yet: bytes given to `sendData` may still be read. */
+  readonly unwritten: boolean
   /** Writes what was held back. False: wait for the drain call. */
   flush(): boolean
   /** As `flush`, in this turn of the event loop or at its end. */

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, request as httpRequest, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { BreakerGate } from '../../core/contracts/circuit-breaker.ts'
 import { builtIn, PluginRegistry } from '../../core/host/registry.ts'
 import { ThreadMetrics } from '../../core/observe/thread-metrics.ts'
@@ -76,7 +76,8 @@ test('a name that stays over reloads has one timer, and none when its backend is
 /** Answers when so many requests wait. */
 async function togetherBackend(): Promise<{ readonly url: string; together: number }> {
   const waiting: ServerResponse[] = []
-  const server = createServer((_, answer) => {
+  const server = createServer(async (request, answer) => {
+    await once(request.resume(), 'end')
     waiting.push(answer)
     if (waiting.length === backend.together) for (const one of waiting.splice(0)) one.end('ok')
   }).listen(0, '127.0.0.1')
@@ -172,4 +173,31 @@ test.each([
   // The running one, and `undefined` for those that are gone.
   expect(alive(versions)).toBe(2)
   expect(alive(backends)).toBe(3)
+})
+
+test('memory of an upload that passes through is given back, and only then', async () => {
+  const given = vi.spyOn(ArrayBuffer.prototype, 'transfer')
+  onTestFinished(() => given.mockRestore())
+  const plane = planeWith(new FakeClock())
+  const backend = await togetherBackend()
+  const port = await freePort()
+  const snapshot = await snapshotOf(backend.url)
+  const { snapshot: own } = await load(web)
+  plane.commit(
+    await plane.prepare({ ...snapshot, listeners: own.listeners.map((listener) => ({ ...listener, port })) }),
+  )
+  const upload = async (method: string, length: number): Promise<number> => {
+    given.mockClear()
+    const sent = httpRequest({ port, method, headers: { 'content-length': length } })
+    sent.end(Buffer.alloc(length, 'u'))
+    const [answer] = await once(sent, 'response')
+    expect(answer.statusCode).toBe(200)
+    await once(answer.resume(), 'end')
+    return given.mock.calls.length
+  }
+
+  expect(await upload('POST', 1 << 22)).toBeGreaterThan(0)
+  // For another try; and too little to be worth it.
+  expect(await upload('PUT', 32_768)).toBe(0)
+  expect(await upload('POST', 4096)).toBe(0)
 })
