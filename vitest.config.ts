@@ -28,9 +28,10 @@ const threadless = [
 const plain = [
   'test/config/**/*.test.ts',
   'test/fleet/**/*.test.ts',
-  'test/host/!(clock|loader).test.ts',
+  'test/host/!(clock|error-place|loader|missing-names|peer-version).test.ts',
   'test/observe/!(allocation).test.ts',
-  'test/plugins/{algorithm,circuit-breaker,filter,health-source}/**/*.test.ts',
+  'test/plugins/{algorithm,filter,health-source}/**/*.test.ts',
+  'test/plugins/circuit-breaker/!(race).test.ts',
   'test/plugins/lib/!(zookeeper-servers).test.ts',
   'test/plugins/lib/{push,swim}/*.test.ts',
   'test/proxy/**/*.test.ts',

@@ -49,7 +49,6 @@ const usageStatus = ([verb]: readonly string[]): number => (verb === 'bench' ? 3
 
 /** @returns the exit status */
 export async function main(argv: readonly string[], terminal: Terminal = processTerminal()): Promise<number> {
-  installResolver()
   const version = packageVersion()
   const program = new Command('millrace')
     .description('A strict, fast HTTP load balancer in which every policy is a plugin.')
@@ -63,7 +62,10 @@ export async function main(argv: readonly string[], terminal: Terminal = process
   const finish = (own: number): void => {
     status = own
   }
-  for (const verb of await namedVerbs(argv)) verb(program, { terminal, version, finish })
+  const verbsOfLine = await namedVerbs(argv)
+  // What is ours does not pass through it.
+  installResolver()
+  for (const verb of verbsOfLine) verb(program, { terminal, version, finish })
   try {
     await program.parseAsync(argv, { from: 'user' })
     return status

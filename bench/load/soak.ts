@@ -79,7 +79,7 @@ async function observe(
   let said = 0
   let samples = 0
   for (let now = 0; now < seconds; ) {
-    await delay(Math.min(5, seconds / 40) * 1000, undefined, { signal: session.signal })
+    await delay(Math.min(5, seconds / 80) * 1000, undefined, { signal: session.signal })
     const elapsed = (performance.now() - startedAt) / 1000
     await sample(running, elapsed, series)
     if (++samples % samplesPerCollection === 0) await sampleHeaps(running, elapsed, series)

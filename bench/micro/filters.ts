@@ -4,6 +4,7 @@
 import { createHmac } from 'node:crypto'
 import type { Clock, Filter, PluginDefinition } from 'millrace'
 import { ExchangeFacade } from '../../core/proxy/filter-exchange.ts'
+import { stage } from '../../core/proxy/filter-messages.ts'
 import { builtins } from '../../plugins/manifest.ts'
 import { parsed } from '../fixtures/builtin.ts'
 import { FakeTime, threadContext } from '../fixtures/context.ts'
@@ -70,7 +71,7 @@ async function prepare(plugin: PluginDefinition<'filter'>, hook: Hook): Promise<
   if (filter[hook] === undefined) throw new Error(`${plugin.name} has no ${hook} with these options`)
   const request = (index: number): void | PromiseLike<void> => {
     exchanges.request(index)
-    facade.enter(0, true)
+    facade.enter(0, stage.request)
     return filter.onRequest?.(facade)
   }
   if (hook === 'onRequest') {
@@ -81,7 +82,7 @@ async function prepare(plugin: PluginDefinition<'filter'>, hook: Hook): Promise<
   return {
     run(index) {
       exchanges.response(index)
-      facade.enter(0, false)
+      facade.enter(0, stage.response)
       const pending = filter.onResponse?.(facade)
       filter.onDone?.(facade)
       return pending

@@ -5,6 +5,7 @@ import { within } from '../../core/host/instance-scope.ts'
 import type { Exchange } from '../../core/proxy/exchange.ts'
 import { phase } from '../../core/proxy/exchange-state.ts'
 import { ExchangeFacade } from '../../core/proxy/filter-exchange.ts'
+import { stage } from '../../core/proxy/filter-messages.ts'
 import { numbered } from '../fixtures/view.ts'
 import { inputs } from '../micro/case.ts'
 import { Exchanges } from '../micro/exchanges.ts'
@@ -92,7 +93,7 @@ class FilterLoop {
   #request(index: number): Exchange {
     const exchange = this.#exchanges.request(index)
     exchange.phase = phase.filtering
-    this.#facades[index & (inputs - 1)].enter(0, true)
+    this.#facades[index & (inputs - 1)].enter(0, stage.request)
     return exchange
   }
 
@@ -107,13 +108,13 @@ class FilterLoop {
     const exchange = this.#exchanges.response(index)
     this.#attempt()
     exchange.phase = phase.answering
-    this.#facades[index & (inputs - 1)].enter(0, false)
+    this.#facades[index & (inputs - 1)].enter(0, stage.response)
     return exchange
   }
 
   #answer(index: number): void {
     this.#exchanges.answer(index).phase = phase.answering
-    this.#facades[index & (inputs - 1)].enter(0, false)
+    this.#facades[index & (inputs - 1)].enter(0, stage.response)
   }
 }
 

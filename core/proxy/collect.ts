@@ -21,6 +21,9 @@ export function collectBody(exchange: Exchange, limit: number): Promise<Uint8Arr
     new MillraceError('MR_BODY_TOO_LARGE', `the request body is longer than ${limit} bytes`)
   if (exchange.phase === phase.idle)
     return Promise.reject(new MillraceError('MR_BAD_REQUEST', 'the exchange is over'))
+  // Part of it may be with a backend, or with nobody.
+  if (exchange.phase !== phase.filtering)
+    return Promise.reject(new MillraceError('MR_PLUGIN_FAULT', 'readBody works in onRequest only'))
   // Another filter may have begun to read, with a limit of its own.
   if (exchange.requestLength > limit || exchange.bufferedBytes > limit) return Promise.reject(tooLarge())
   if (exchange.requestDone) return Promise.resolve(Buffer.concat(exchange.buffered))

@@ -8,6 +8,7 @@ import { startAttempt } from './attempt.ts'
 import type { Exchange } from './exchange.ts'
 import { phase } from './exchange-state.ts'
 import { ExchangeFacade } from './filter-exchange.ts'
+import { stage } from './filter-messages.ts'
 import { faultCode, faulted, type Hook, missedDeadline, returnedValue } from './hook-faults.ts'
 
 /** One filter of a chain. */
@@ -43,7 +44,7 @@ export function runRequestFilters(exchange: Exchange, index: number): void {
       exchange.entered = i + 1
       continue
     }
-    facade.enter(i, true)
+    facade.enter(i, stage.request)
     exchange.entered = i + 1
     let pending: unknown
     try {
@@ -126,7 +127,7 @@ export function runAttemptFilters(exchange: Exchange): boolean {
   for (let i = 0; i < chain.length; i++) {
     const step = chain[i]
     if (step.filter.onAttempt === undefined) continue
-    facade.enter(i, false)
+    facade.enter(i, stage.other)
     let value: unknown
     try {
       value = step.filter.onAttempt(facade)
@@ -157,7 +158,7 @@ export function runResponseFilters(
   for (let i = from; i >= 0; i--) {
     const step = chain[i]
     if (step.filter.onResponse === undefined) continue
-    facade.enter(i, false)
+    facade.enter(i, stage.response)
     let pending: unknown
     try {
       pending = step.filter.onResponse(facade)
@@ -183,6 +184,7 @@ export function runResponseFilters(
       return false
     }
   }
+  facade.leave()
   return true
 }
 
@@ -200,7 +202,7 @@ export function runDone(exchange: Exchange): void {
   for (let i = exchange.entered - 1; i >= 0; i--) {
     const step = chain[i]
     if (step.filter.onDone === undefined) continue
-    facade.enter(i, false)
+    facade.enter(i, stage.other)
     try {
       step.filter.onDone(facade)
     } catch (error) {

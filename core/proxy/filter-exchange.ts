@@ -2,139 +2,31 @@
 import type { FilterUse } from '../config/snapshot.ts'
 import type { Backend } from '../contracts/algorithm.ts'
 import type {
-  BodyTransform,
   ExchangeOutcome,
   FilterExchange,
-  HeaderFields,
   OwnResponse,
   RequestView,
   ResponseView,
 } from '../contracts/filter.ts'
 import { MillraceError } from '../host/errors.ts'
-import { isOriginForm } from '../http1/target.ts'
 import { BackendState } from '../upstream/backend.ts'
 import type { OwnAnswer } from './answer.ts'
-import { collectBody } from './collect.ts'
 import type { Exchange } from './exchange.ts'
 import { phase } from './exchange-state.ts'
 import { FieldList } from './field-list.ts'
+import { RequestFacade, ResponseFacade, type Stage, stage } from './filter-messages.ts'
 import { startMirror } from './mirror.ts'
 import type { ServiceRuntime } from './service-runtime.ts'
 
 /** Services that filters may send one exchange on to: two that send to each other would never end. */
 const maxMoves = 8
 
-class RequestFacade implements RequestView {
-  readonly #exchange: Exchange
-
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange
-  }
-
-  get method(): string {
-    return this.#exchange.method
-  }
-
-  get target(): string {
-    return this.#exchange.target
-  }
-
-  set target(value: string) {
-    if (this.#exchange.attempts > 0)
-      throw new MillraceError('MR_TARGET_INVALID', 'the target was already sent')
-    if (!isOriginForm(value)) {
-      throw new MillraceError('MR_TARGET_INVALID', `target ${JSON.stringify(value)} is not in origin-form`)
-    }
-    this.#exchange.target = value
-    this.#exchange.startLineKept = false
-  }
-
-  get path(): string {
-    return this.#exchange.path
-  }
-
-  get query(): string {
-    const { target } = this.#exchange
-    const mark = target.indexOf('?')
-    return mark < 0 ? '' : target.slice(mark + 1)
-  }
-
-  get host(): string {
-    return this.#exchange.host
-  }
-
-  get scheme(): 'http' | 'https' {
-    return this.#exchange.client.scheme
-  }
-
-  get minorVersion(): number {
-    return this.#exchange.client.minorVersion
-  }
-
-  get clientAddress(): string {
-    return this.#exchange.clientAddress
-  }
-
-  get headers(): HeaderFields {
-    return this.#exchange.requestFields
-  }
-
-  get bodyLength(): number {
-    return this.#exchange.requestLength
-  }
-
-  transformBody(transform: BodyTransform): void {
-    this.#exchange.transformRequest(transform)
-  }
-
-  readBody(limit: number): Promise<Uint8Array> {
-    return collectBody(this.#exchange, limit)
-  }
-}
-
-class ResponseFacade implements ResponseView {
-  readonly #exchange: Exchange
-
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange
-  }
-
-  get status(): number {
-    return this.#exchange.status
-  }
-
-  set status(value: number) {
-    if (!Number.isInteger(value) || value < 200 || value > 599) {
-      throw new MillraceError('MR_HEADER_INVALID', `status ${value} is not from 200 to 599`)
-    }
-    this.#exchange.status = value
-    this.#exchange.statusEdited = true
-  }
-
-  get headers(): HeaderFields {
-    const exchange = this.#exchange
-    exchange.responseFields ??= new FieldList(exchange.responseHead, exchange.responseNominated)
-    return exchange.responseFields
-  }
-
-  get own(): boolean {
-    return this.#exchange.own !== undefined
-  }
-
-  transformBody(transform: BodyTransform): void {
-    const exchange = this.#exchange
-    if (exchange.bodyless || exchange.own !== undefined) return
-    exchange.responsePipe ??= exchange.plane.responsePipe(exchange)
-    exchange.responsePipe.prepend(transform, exchange.facade?.use)
-  }
-}
-
 export class ExchangeFacade implements FilterExchange {
   readonly #exchange: Exchange
   readonly request: RequestView
   readonly #response: ResponseView
   #index = 0
-  #inRequest = false
+  #stage: Stage = stage.other
   #states: unknown[] = []
   #answer: OwnAnswer | undefined
   #abort: AbortController | undefined
@@ -142,14 +34,14 @@ export class ExchangeFacade implements FilterExchange {
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange
-    this.request = new RequestFacade(exchange)
-    this.#response = new ResponseFacade(exchange)
+    this.request = new RequestFacade(exchange, this)
+    this.#response = new ResponseFacade(exchange, this)
   }
 
   /** Filter `index` is about to run a hook. */
-  enter(index: number, inRequest: boolean): void {
+  enter(index: number, now: Stage): void {
     this.#index = index
-    this.#inRequest = inRequest
+    this.#stage = now
   }
 
   /** Of the filter that ran last: whose transforms are attached now. */
@@ -158,7 +50,7 @@ export class ExchangeFacade implements FilterExchange {
   }
 
   leave(): void {
-    this.#inRequest = false
+    this.#stage = stage.other
   }
 
   /** For the filters after one that missed its deadline. It keeps this one, through which it cannot answer for them. */
@@ -168,7 +60,7 @@ export class ExchangeFacade implements FilterExchange {
     next.#moves = this.#moves
     next.#abort = this.#abort
     this.#states = [...this.#states]
-    this.#inRequest = false
+    this.#stage = stage.other
     return next
   }
 
@@ -177,7 +69,7 @@ export class ExchangeFacade implements FilterExchange {
     const abort = this.#abort
     this.#abort = undefined
     this.#answer = undefined
-    this.#inRequest = false
+    this.#stage = stage.other
     this.#moves = 0
     if (this.#states.length > 0) this.#states = []
     if (abort && this.#exchange.outcome !== 'ok') abort.abort()
@@ -190,7 +82,7 @@ export class ExchangeFacade implements FilterExchange {
   takeAnswer(): OwnAnswer {
     const answer = this.#answer!
     this.#answer = undefined
-    this.#inRequest = false
+    this.#stage = stage.other
     return answer
   }
 
@@ -246,12 +138,15 @@ export class ExchangeFacade implements FilterExchange {
     return this.#abort.signal
   }
 
-  #requestOnly(hook: string): void {
-    if (!this.#inRequest) throw new MillraceError('MR_PLUGIN_FAULT', `${hook} works in onRequest only`)
+  /** @throws MR_PLUGIN_FAULT: what a message's head has already told its receiver must not change any more */
+  only(wanted: Stage, what: string): void {
+    if (this.#stage === wanted) return
+    const hook = wanted === stage.request ? 'onRequest' : 'onResponse'
+    throw new MillraceError('MR_PLUGIN_FAULT', `${what} works in ${hook} only`)
   }
 
   respond(response: OwnResponse): void {
-    this.#requestOnly('respond')
+    this.only(stage.request, 'respond')
     if (!Number.isInteger(response.status) || response.status < 200 || response.status > 599) {
       throw new MillraceError('MR_HEADER_INVALID', `status ${response.status} is not from 200 to 599`)
     }
@@ -266,7 +161,7 @@ export class ExchangeFacade implements FilterExchange {
   }
 
   prefer(backend: Backend | string): void {
-    this.#requestOnly('prefer')
+    this.only(stage.request, 'prefer')
     // Whose it is shows when it is picked: only the service's own view knows it.
     const url = typeof backend === 'string' ? backend : backend.url
     this.#exchange.preferred = backend instanceof BackendState ? backend : this.#exchange.service?.byUrl(url)
@@ -279,7 +174,7 @@ export class ExchangeFacade implements FilterExchange {
   }
 
   sendTo(name: string): void {
-    this.#requestOnly('sendTo')
+    this.only(stage.request, 'sendTo')
     const exchange = this.#exchange
     const service = this.#service(name)
     if (service === exchange.service) return
@@ -294,7 +189,7 @@ export class ExchangeFacade implements FilterExchange {
   }
 
   mirror(name: string): void {
-    this.#requestOnly('mirror')
+    this.only(stage.request, 'mirror')
     startMirror(this.#exchange, this.#service(name))
   }
 }

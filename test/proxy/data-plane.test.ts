@@ -76,10 +76,11 @@ test('a name that stays over reloads has one timer, and none when its backend is
 /** Answers when so many requests wait. */
 async function togetherBackend(): Promise<{ readonly url: string; together: number }> {
   const waiting: ServerResponse[] = []
-  const server = createServer(async (request, answer) => {
-    await once(request.resume(), 'end')
-    waiting.push(answer)
-    if (waiting.length === backend.together) for (const one of waiting.splice(0)) one.end('ok')
+  const server = createServer((request, answer) => {
+    request.resume().once('end', () => {
+      waiting.push(answer)
+      if (waiting.length === backend.together) for (const one of waiting.splice(0)) one.end('ok')
+    })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => {
@@ -186,9 +187,10 @@ test('memory of an upload that passes through is given back, and only then', asy
   plane.commit(
     await plane.prepare({ ...snapshot, listeners: own.listeners.map((listener) => ({ ...listener, port })) }),
   )
-  const upload = async (method: string, length: number): Promise<number> => {
+  const upload = async (method: string, length: number, chunked = false): Promise<number> => {
     given.mockClear()
-    const sent = httpRequest({ port, method, headers: { 'content-length': length } })
+    const headers = chunked ? { 'transfer-encoding': 'chunked' } : { 'content-length': length }
+    const sent = httpRequest({ host: '127.0.0.1', port, method, headers })
     sent.end(Buffer.alloc(length, 'u'))
     const [answer] = await once(sent, 'response')
     expect(answer.statusCode).toBe(200)
@@ -197,6 +199,7 @@ test('memory of an upload that passes through is given back, and only then', asy
   }
 
   expect(await upload('POST', 1 << 22)).toBeGreaterThan(0)
+  expect(await upload('POST', 1 << 22, true)).toBeGreaterThan(0)
   // For another try; and too little to be worth it.
   expect(await upload('PUT', 32_768)).toBe(0)
   expect(await upload('POST', 4096)).toBe(0)

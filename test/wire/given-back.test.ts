@@ -110,3 +110,17 @@ test('through a tunnel whose end is slow', async () => {
   await until('all has arrived', () => connection.reader.raw.length === body.length)
   expect(connection.reader.raw.equals(body)).toBe(true)
 })
+
+test('not while the next request stands behind a body in the same bytes', async () => {
+  const client = await rawClient(lb.port)
+  const first = request({ method: 'POST', target: '/plain', fields: ['Content-Length: 0'] })
+  expect((await client.request(first)).status).toBe(200)
+  const large = 'b'.repeat(40_000)
+  const post = request({ method: 'POST', target: '/plain', body: large })
+  client.write(post + request({ target: '/plain?next' }))
+  await until('both are answered', () => client.reader.messages.length === 3)
+  expect(backend.requests.slice(1).map(({ target, body }) => [target, body.length])).toEqual([
+    ['/plain', large.length],
+    ['/plain?next', 0],
+  ])
+})

@@ -25,11 +25,27 @@ export default definePlugin({
       await new Promise<void>((resolve) => sleepers.push(resolve))
       log.info(`awake in ${hook}`, { secret: exchange.request.headers.get('x-secret') ?? 'none' })
     }
+    const tried = async (act: () => unknown): Promise<void> => {
+      try {
+        await act()
+        log.info('did it')
+      } catch (error) {
+        log.info(`${error}`)
+      }
+    }
     const steps: Record<string, (exchange: FilterExchange) => void | Promise<void>> = {
       sleep: (exchange) => sleep('onRequest', exchange),
       async 'sleep-refuse'(exchange) {
         await sleep('onRequest', exchange)
         exchange.respond({ status: 403, body: 'too late' })
+      },
+      async 'sleep-read'(exchange) {
+        await sleep('onRequest', exchange)
+        await tried(() => exchange.request.readBody(1 << 20))
+      },
+      async 'sleep-transform'(exchange) {
+        await sleep('onRequest', exchange)
+        await tried(() => exchange.request.transformBody(passOn(true)))
       },
       wake() {
         for (const sleeper of sleepers) sleeper()
@@ -50,6 +66,10 @@ export default definePlugin({
         switch (exchange.request.headers.get('x-answer')) {
           case 'sleep':
             return sleep('onResponse', exchange)
+          case 'sleep-pass':
+            return sleep('onResponse', exchange).then(() =>
+              tried(() => response?.transformBody(passOn(true))),
+            )
           case 'throw':
             throw new Error('thrown on purpose')
           case 'pass':
