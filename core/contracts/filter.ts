@@ -71,12 +71,13 @@ export interface RequestView {
   /** Bytes of the body: 0 where there is none, -1 where it is not known (chunked, or behind a transform). */
   readonly bodyLength: number
   /** Attaches a streaming transform, in `onRequest` only. The first filter's transform sees the client's bytes first, also
-   * where a filter between has read the body. */
+   * where a filter between has read the body. @throws MR_PLUGIN_FAULT elsewhere, also after the deadline of the hook */
   transformBody(transform: BodyTransform): void
   /**
    * Buffers the whole request body, in `onRequest` only, as the transforms attached so far leave it; it is forwarded
    * afterwards all the same. Every filter that reads has its own limit.
-   * @throws MR_BODY_TOO_LARGE (413) when it is longer than `limit` bytes
+   * @throws MR_BODY_TOO_LARGE (413) when it is longer than `limit` bytes; MR_PLUGIN_FAULT outside of `onRequest`, also after its
+   * deadline
    */
   readBody(limit: number): Promise<Uint8Array>
 }
@@ -87,7 +88,8 @@ export interface ResponseView {
   readonly headers: HeaderFields
   /** True when the answer is the core's or a filter's, not a backend's. */
   readonly own: boolean
-  /** Attaches a streaming transform, in `onResponse` only. Ignored where the answer has no body (HEAD, 204, 304). */
+  /** Attaches a streaming transform, in `onResponse` only. Ignored where the answer has no body (HEAD, 204, 304).
+   * @throws MR_PLUGIN_FAULT elsewhere, also after the deadline of the hook */
   transformBody(transform: BodyTransform): void
 }
 

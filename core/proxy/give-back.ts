@@ -1,6 +1,6 @@
 /**
  * Memory of what a client sends. Node reads each piece into fresh memory, 64 KiB for plain sockets, that lies there until V8
- * collects: a second of uploads is a GB of it, each page new to the kernel and to the caches, and full collections all the time.
+ * collects: a second of uploads is half a GB of it, each page new to the kernel and to the caches, and full collections all the time.
  * Given back at once, it is what the allocator hands out for the next read: uploads of 1 MiB cost less than half (docs/decisions/0014).
  */
 import type { Buffer } from 'node:buffer'
